@@ -1,0 +1,100 @@
+// Checked mode: which memory a program may touch, decided for each access. Code that the verifier has
+// accepted needs none of this.
+
+import {
+  ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PROG_ARRAY, ARG_READ, ARG_READ_OR_NULL, ARG_WRITE,
+  BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY, POINTER_BASE, Program,
+} from './layout';
+
+const PROG_ARRAY: u32 = 3;
+
+/** Ends the run: notes what happened and traps; the host reads it from the CPU. */
+export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): void {
+  cpu.faultKind = kind;
+  cpu.faultSlot = slot;
+  cpu.faultProgram = cpu.program;
+  cpu.faultAddress = address;
+  cpu.faultSize = size;
+  unreachable();
+}
+
+/** The offset in linear memory of a pointer, or 0 when it is none. Packet pointers have no upper half. */
+// @ts-ignore: decorator
+@inline function offsetOf(pointer: u64): usize {
+  const high = pointer >> 32;
+  return high == 0 || high == POINTER_BASE >> 32 ? (pointer as usize) : 0;
+}
+
+/** Whether [at, at + size) lies in one value of a map. */
+function inMap(map: BpfMap, at: usize, size: u32): bool {
+  const offset = at - map.values;
+  if (offset >= map.length) return false;
+  let inside = (offset as u32) % map.elementSize - map.valueOffset;
+  if (inside >= map.elementSize) return false;
+  if (map.cpuStride && map.valueOffset) inside %= map.cpuStride;
+  return inside + size <= map.valueSize;
+}
+
+/** Ends the run unless the program may read (or write) `size` bytes at `pointer`. `size` is below 2^31. */
+export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot: u32): void {
+  const at = offsetOf(pointer);
+  if (at < 0x10000) {
+    fault(cpu, pointer < 0x10000 ? FAULT_NULL : FAULT_BOUNDS, slot, pointer, size);
+  }
+  if (at - cpu.packetStart <= cpu.packetEnd - cpu.packetStart && at + size <= cpu.packetEnd) return;
+  if (at - cpu.stackStart <= cpu.stackEnd - cpu.stackStart && at + size <= cpu.stackEnd) return;
+  const program = changetype<Program>(cpu.program);
+  if (at - cpu.ctx < program.ctxSize && at - cpu.ctx + size <= program.ctxSize) {
+    if (write) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
+    return;
+  }
+  for (let i: u32 = 0; i < program.mapCount; i++) {
+    const map = changetype<BpfMap>(load<usize>(program.maps + (i << 2)));
+    if (inMap(map, at, size)) {
+      if (!(map.access & (write ? 2 : 1))) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
+      return;
+    }
+  }
+  fault(cpu, FAULT_BOUNDS, slot, pointer, size);
+}
+
+/** The map that a helper was given, or the end of the run. */
+export function check_map(cpu: Cpu, pointer: u64, slot: u32): usize {
+  const program = changetype<Program>(cpu.program);
+  for (let i: u32 = 0; i < program.mapCount; i++) {
+    const map = load<usize>(program.maps + (i << 2));
+    if (pointer == (POINTER_BASE | (map as u64))) return map;
+  }
+  fault(cpu, FAULT_ARGUMENT, slot, pointer, 0);
+  return 0;
+}
+
+/** Checks one argument of a helper; `next` is the argument after it, `first` the first. */
+function checkArgument(cpu: Cpu, kind: u32, value: u64, next: u64, first: u64, slot: u32): void {
+  if (kind == ARG_CTX) {
+    if (offsetOf(value) != cpu.ctx) fault(cpu, FAULT_ARGUMENT, slot, value, 0);
+  } else if (kind == ARG_MAP) {
+    check_map(cpu, value, slot);
+  } else if (kind == ARG_PROG_ARRAY) {
+    if (changetype<BpfMap>(check_map(cpu, value, slot)).type != PROG_ARRAY) fault(cpu, FAULT_ARGUMENT, slot, value, 0);
+  } else if (kind == ARG_MAP_KEY) {
+    check_access(cpu, value, changetype<BpfMap>(first as usize).keySize, 0, slot);
+  } else if (kind == ARG_MAP_VALUE) {
+    check_access(cpu, value, changetype<BpfMap>(first as usize).valueSize, 0, slot);
+  } else if (kind == ARG_READ || kind == ARG_WRITE || kind == ARG_READ_OR_NULL) {
+    if (next > 0x1fffffff) fault(cpu, FAULT_ARGUMENT, slot, next, 0);
+    if (kind == ARG_READ_OR_NULL && !next) return;
+    check_access(cpu, value, next as u32, kind == ARG_WRITE ? 1 : 0, slot);
+  }
+}
+
+/** Checks a helper's arguments against their packed kinds. */
+export function check_arguments(
+  cpu: Cpu, kinds: u32, slot: u32, r1: u64, r2: u64, r3: u64, r4: u64, r5: u64,
+): void {
+  if (kinds & 15) checkArgument(cpu, kinds & 15, r1, r2, r1, slot);
+  if ((kinds >> 4) & 15) checkArgument(cpu, (kinds >> 4) & 15, r2, r3, r1, slot);
+  if ((kinds >> 8) & 15) checkArgument(cpu, (kinds >> 8) & 15, r3, r4, r1, slot);
+  if ((kinds >> 12) & 15) checkArgument(cpu, (kinds >> 12) & 15, r4, r5, r1, slot);
+  if ((kinds >> 16) & 15) checkArgument(cpu, (kinds >> 16) & 15, r5, 0, r1, slot);
+}

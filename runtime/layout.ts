@@ -1,0 +1,211 @@
+// Everything that lies in the kernel's linear memory and is known by more than one part, laid out once.
+// The build reads the exported constants below out of the compiled module and hands them to TypeScript
+// (src/kernel/memory/runtime.generated.ts), so no offset is written twice.
+//
+//   0          page 0: never mapped to anything; an access there is a null dereference
+//   64 KiB     static data of this module, then the heap: CPUs, stacks, maps, programs, frames
+
+/** Upper half of every kernel pointer; the lower half is the offset in linear memory. */
+export const POINTER_BASE: u64 = 0xffff888100000000;
+
+/** The state of the CPU that runs a program. One exists for each CPU. */
+@unmanaged export class Cpu {
+  /** CPU number. */
+  id: u32 = 0;
+  /** The Program being run (address), for bounds checks and fault reports. */
+  program: usize = 0;
+  /** The context that the program was given (address of an XdpFrame for XDP). */
+  ctx: usize = 0;
+  /** The packet that the program may touch: [packetStart, packetEnd). */
+  packetStart: usize = 0;
+  packetEnd: usize = 0;
+  /** The stack that programs may touch: [stackStart, stackEnd); the first frame ends at stackEnd. */
+  stackStart: usize = 0;
+  stackEnd: usize = 0;
+  /** Tail calls made in this run. */
+  tailCalls: u32 = 0;
+  /** Instructions that this run may still take (checked mode). */
+  budget: i32 = 0;
+  /** What ended the run early: FAULT_*, 0 for nothing. */
+  faultKind: u32 = 0;
+  /** The instruction (slot). */
+  faultSlot: u32 = 0;
+  /** The Program (address) that faulted. */
+  faultProgram: usize = 0;
+  /** The offending address or value. */
+  faultAddress: u64 = 0;
+  /** Size of the access in bytes. */
+  faultSize: u32 = 0;
+  /** The frame that a batch is at. */
+  frameIndex: u32 = 0;
+  /** Arguments and result of a helper that runs in the host. */
+  arg1: u64 = 0;
+  arg2: u64 = 0;
+  arg3: u64 = 0;
+  arg4: u64 = 0;
+  arg5: u64 = 0;
+  result: u64 = 0;
+  /** What the last bpf_redirect asked for. */
+  redirectIfindex: u32 = 0;
+  redirectFlags: u32 = 0;
+  /** State of get_prandom_u32, never 0. */
+  random: u64 = 0;
+}
+
+/** A loaded program, as the engines see it. */
+@unmanaged export class Program {
+  id: u32 = 0;
+  /** Instructions after relocation, 8 bytes each. */
+  insns: usize = 0;
+  /** Their number, in slots. */
+  insnCount: u32 = 0;
+  /** The maps that it may touch: an array of BpfMap addresses. */
+  maps: usize = 0;
+  mapCount: u32 = 0;
+  /** Index of its entry in the shared function table; 0 when it has no machine code. */
+  entry: u32 = 0;
+  /** Bytes of context that it may read. */
+  ctxSize: u32 = 0;
+}
+
+/** A map's header. What `values` points to is the part that programs may touch. */
+@unmanaged export class BpfMap {
+  type: u32 = 0;
+  id: u32 = 0;
+  keySize: u32 = 0;
+  valueSize: u32 = 0;
+  maxEntries: u32 = 0;
+  flags: u32 = 0;
+  /** First element, elements are `elementSize` apart, a value begins `valueOffset` into its element. */
+  values: usize = 0;
+  elementSize: u32 = 0;
+  valueOffset: u32 = 0;
+  /** Bytes of all elements. */
+  length: u32 = 0;
+  /** Per-CPU maps: bytes from one CPU's value to the next; 0 otherwise. */
+  cpuStride: u32 = 0;
+  /** Bit 0: programs may read; bit 1: programs may write. */
+  access: u32 = 0;
+  /** Elements in use (hash). */
+  count: u32 = 0;
+  /** Hash tables: bucket heads, number of buckets less one, first free element, hash seed. */
+  buckets: usize = 0;
+  bucketMask: u32 = 0;
+  free: usize = 0;
+  seed: u32 = 0;
+}
+
+/** One packet in flight. Its first 24 bytes are the program's context, struct xdp_md. */
+@unmanaged export class XdpFrame {
+  data: u32 = 0;
+  dataEnd: u32 = 0;
+  dataMeta: u32 = 0;
+  ingressIfindex: u32 = 0;
+  rxQueueIndex: u32 = 0;
+  egressIfindex: u32 = 0;
+  /** The buffer around the packet: head and tail may move within [hardStart, hardEnd). */
+  hardStart: u32 = 0;
+  hardEnd: u32 = 0;
+  /** r0 at exit. */
+  result: u64 = 0;
+  redirectIfindex: u32 = 0;
+  redirectFlags: u32 = 0;
+  reserved1: u64 = 0;
+  reserved2: u64 = 0;
+}
+
+// Sizes and offsets for TypeScript. `Class_field` is offsetof, `Class_size` is the size.
+export const Cpu_size: u32 = offsetof<Cpu>();
+export const Cpu_id: u32 = offsetof<Cpu>('id');
+export const Cpu_program: u32 = offsetof<Cpu>('program');
+export const Cpu_ctx: u32 = offsetof<Cpu>('ctx');
+export const Cpu_packetStart: u32 = offsetof<Cpu>('packetStart');
+export const Cpu_packetEnd: u32 = offsetof<Cpu>('packetEnd');
+export const Cpu_stackStart: u32 = offsetof<Cpu>('stackStart');
+export const Cpu_stackEnd: u32 = offsetof<Cpu>('stackEnd');
+export const Cpu_tailCalls: u32 = offsetof<Cpu>('tailCalls');
+export const Cpu_budget: u32 = offsetof<Cpu>('budget');
+export const Cpu_faultKind: u32 = offsetof<Cpu>('faultKind');
+export const Cpu_faultSlot: u32 = offsetof<Cpu>('faultSlot');
+export const Cpu_faultProgram: u32 = offsetof<Cpu>('faultProgram');
+export const Cpu_faultAddress: u32 = offsetof<Cpu>('faultAddress');
+export const Cpu_faultSize: u32 = offsetof<Cpu>('faultSize');
+export const Cpu_frameIndex: u32 = offsetof<Cpu>('frameIndex');
+export const Cpu_arg1: u32 = offsetof<Cpu>('arg1');
+export const Cpu_result: u32 = offsetof<Cpu>('result');
+export const Cpu_redirectIfindex: u32 = offsetof<Cpu>('redirectIfindex');
+export const Cpu_redirectFlags: u32 = offsetof<Cpu>('redirectFlags');
+export const Cpu_random: u32 = offsetof<Cpu>('random');
+
+export const Program_size: u32 = offsetof<Program>();
+export const Program_id: u32 = offsetof<Program>('id');
+export const Program_insns: u32 = offsetof<Program>('insns');
+export const Program_insnCount: u32 = offsetof<Program>('insnCount');
+export const Program_maps: u32 = offsetof<Program>('maps');
+export const Program_mapCount: u32 = offsetof<Program>('mapCount');
+export const Program_entry: u32 = offsetof<Program>('entry');
+export const Program_ctxSize: u32 = offsetof<Program>('ctxSize');
+
+export const BpfMap_size: u32 = offsetof<BpfMap>();
+export const BpfMap_type: u32 = offsetof<BpfMap>('type');
+export const BpfMap_id: u32 = offsetof<BpfMap>('id');
+export const BpfMap_keySize: u32 = offsetof<BpfMap>('keySize');
+export const BpfMap_valueSize: u32 = offsetof<BpfMap>('valueSize');
+export const BpfMap_maxEntries: u32 = offsetof<BpfMap>('maxEntries');
+export const BpfMap_flags: u32 = offsetof<BpfMap>('flags');
+export const BpfMap_values: u32 = offsetof<BpfMap>('values');
+export const BpfMap_elementSize: u32 = offsetof<BpfMap>('elementSize');
+export const BpfMap_valueOffset: u32 = offsetof<BpfMap>('valueOffset');
+export const BpfMap_length: u32 = offsetof<BpfMap>('length');
+export const BpfMap_cpuStride: u32 = offsetof<BpfMap>('cpuStride');
+export const BpfMap_access: u32 = offsetof<BpfMap>('access');
+export const BpfMap_count: u32 = offsetof<BpfMap>('count');
+
+export const XdpFrame_size: u32 = offsetof<XdpFrame>();
+export const XdpFrame_data: u32 = offsetof<XdpFrame>('data');
+export const XdpFrame_dataEnd: u32 = offsetof<XdpFrame>('dataEnd');
+export const XdpFrame_dataMeta: u32 = offsetof<XdpFrame>('dataMeta');
+export const XdpFrame_ingressIfindex: u32 = offsetof<XdpFrame>('ingressIfindex');
+export const XdpFrame_rxQueueIndex: u32 = offsetof<XdpFrame>('rxQueueIndex');
+export const XdpFrame_egressIfindex: u32 = offsetof<XdpFrame>('egressIfindex');
+export const XdpFrame_hardStart: u32 = offsetof<XdpFrame>('hardStart');
+export const XdpFrame_hardEnd: u32 = offsetof<XdpFrame>('hardEnd');
+export const XdpFrame_result: u32 = offsetof<XdpFrame>('result');
+export const XdpFrame_redirectIfindex: u32 = offsetof<XdpFrame>('redirectIfindex');
+export const XdpFrame_redirectFlags: u32 = offsetof<XdpFrame>('redirectFlags');
+
+// Why a run ended early.
+export const FAULT_NONE: u32 = 0;
+export const FAULT_NULL: u32 = 1;
+export const FAULT_BOUNDS: u32 = 2;
+export const FAULT_READ_ONLY: u32 = 3;
+export const FAULT_BUDGET: u32 = 4;
+export const FAULT_ARGUMENT: u32 = 5;
+export const FAULT_STACK: u32 = 6;
+
+// What a helper's argument must be, 4 bits an argument in the packed form (first argument lowest).
+export const ARG_ANYTHING: u32 = 0;
+export const ARG_CTX: u32 = 1;
+export const ARG_MAP: u32 = 2;
+/** Readable memory of the map's key size (the map is the first argument). */
+export const ARG_MAP_KEY: u32 = 3;
+/** Readable memory of the map's value size. */
+export const ARG_MAP_VALUE: u32 = 4;
+/** Readable, writable memory whose size is the next argument. */
+export const ARG_READ: u32 = 5;
+export const ARG_WRITE: u32 = 6;
+/** As ARG_READ, but null is allowed when the size is 0. */
+export const ARG_READ_OR_NULL: u32 = 7;
+/** A program array. */
+export const ARG_PROG_ARRAY: u32 = 8;
+
+/** Helper numbers are below this. */
+export const HELPERS: u32 = 256;
+/** How deep tail calls may go (MAX_TAIL_CALL_CNT). */
+export const MAX_TAIL_CALLS: u32 = 33;
+/** Bytes of one stack frame (MAX_BPF_STACK). */
+export const STACK_FRAME: u32 = 512;
+/** Stack of a CPU: 34 programs of a tail-call chain, each 8 frames deep at most. */
+export const STACK_SIZE: u32 = 34 * 8 * 512;
+/** may_goto's limit of iterations (BPF_MAX_LOOPS). */
+export const MAX_LOOPS: u32 = 8388608;
