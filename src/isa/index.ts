@@ -1,0 +1,10 @@
+// The instruction set: opcodes, the table of instructions, decode and encode, assembler, disassemblers, tag.
+
+export * from './check.js';
+export * from './classify.js';
+export * from './decode.js';
+export * from './encode.js';
+export * from './instruction.js';
+export * from './opcodes.js';
+export * from './table.js';
+export * from './tag.js';
