@@ -31,7 +31,9 @@ if (version.error) {
   );
 }
 if (!existsSync('/usr/include/bpf/bpf_helpers.h')) {
-  fail('The headers of libbpf are missing (bpf/bpf_helpers.h). On Debian or Ubuntu: apt-get install libbpf-dev');
+  fail(
+    'The headers of libbpf are missing (bpf/bpf_helpers.h). On Debian or Ubuntu: apt-get install libbpf-dev',
+  );
 }
 
 // Compiled in the source's own folder by relative name, so that no path of this machine gets into the object.
