@@ -15,3 +15,15 @@ export function alloc(size: usize): usize {
 export function free(at: usize): void {
   heap.free(at);
 }
+
+export {
+  array_lookup, array_update, percpu_array_lookup, percpu_array_update,
+} from './maps/array';
+export {
+  htab_delete, htab_lookup, htab_lookup_4, htab_lookup_8, htab_lookup_16, htab_update, percpu_htab_lookup,
+  percpu_htab_update,
+} from './maps/hash';
+export {
+  map_create, map_delete, map_destroy, map_lookup, map_lookup_copy, map_next_key, map_update, map_update_all,
+} from './maps/map';
+export * from './helpers/maps';

@@ -50,6 +50,8 @@ export const POINTER_BASE: u64 = 0xffff888100000000;
   redirectFlags: u32 = 0;
   /** State of get_prandom_u32, never 0. */
   random: u64 = 0;
+  /** The interpreter's state (an Interpreter); 0 until it has run on this CPU. */
+  interpreter: usize = 0;
 }
 
 /** A loaded program, as the engines see it. */
@@ -93,6 +95,13 @@ export const POINTER_BASE: u64 = 0xffff888100000000;
   bucketMask: u32 = 0;
   free: usize = 0;
   seed: u32 = 0;
+  /** The other end of the list of free elements; bytes set aside for elements (`length` counts those once used). */
+  freeTail: usize = 0;
+  capacity: u32 = 0;
+  /** One spare element for each CPU, for replacing an element that exists; 0 without. */
+  spares: usize = 0;
+  /** Number of possible CPUs. */
+  cpus: u32 = 0;
 }
 
 /** One packet in flight. Its first 24 bytes are the program's context, struct xdp_md. */
@@ -112,6 +121,36 @@ export const POINTER_BASE: u64 = 0xffff888100000000;
   redirectFlags: u32 = 0;
   reserved1: u64 = 0;
   reserved2: u64 = 0;
+}
+
+/** A program being interpreted: all that is needed to stop before any instruction and to go on later. */
+@unmanaged export class Interpreter {
+  /** The next instruction (slot in cpu.program). */
+  slot: u32 = 0;
+  /** How deep in bpf-to-bpf calls, in all and in cpu.program alone (a tail call starts anew); 0 outside any. */
+  depth: u32 = 0;
+  level: u32 = 0;
+  /** INTERPRETER_RUNNING or INTERPRETER_EXITED. */
+  status: u32 = 0;
+  /** may_goto's iterations left in this function. */
+  loops: u32 = 0;
+  reserved: u32 = 0;
+  /** Instructions executed. */
+  steps: u64 = 0;
+  /** Sixteen registers of 8 bytes (an encoding can name that many), r0 first, then the saved frames. */
+}
+
+/** What a bpf-to-bpf call saves, the outermost first, after the registers of an Interpreter. */
+@unmanaged export class InterpreterFrame {
+  program: usize = 0;
+  /** The instruction after the call. */
+  slot: u32 = 0;
+  level: u32 = 0;
+  loops: u32 = 0;
+  r6: u64 = 0;
+  r7: u64 = 0;
+  r8: u64 = 0;
+  r9: u64 = 0;
 }
 
 // Sizes and offsets for TypeScript. `Class_field` is offsetof, `Class_size` is the size.
@@ -137,6 +176,22 @@ export const Cpu_redirectIfindex: u32 = offsetof<Cpu>('redirectIfindex');
 export const Cpu_redirectFlags: u32 = offsetof<Cpu>('redirectFlags');
 export const Cpu_random: u32 = offsetof<Cpu>('random');
 
+export const Cpu_interpreter: u32 = offsetof<Cpu>('interpreter');
+
+export const Interpreter_slot: u32 = offsetof<Interpreter>('slot');
+export const Interpreter_depth: u32 = offsetof<Interpreter>('depth');
+export const Interpreter_level: u32 = offsetof<Interpreter>('level');
+export const Interpreter_status: u32 = offsetof<Interpreter>('status');
+export const Interpreter_steps: u32 = offsetof<Interpreter>('steps');
+/** r0; the others follow, 8 bytes each. */
+export const Interpreter_registers: u32 = offsetof<Interpreter>();
+/** The first InterpreterFrame. */
+export const Interpreter_frames: u32 = offsetof<Interpreter>() + 128;
+export const InterpreterFrame_size: u32 = offsetof<InterpreterFrame>();
+export const InterpreterFrame_program: u32 = offsetof<InterpreterFrame>('program');
+export const InterpreterFrame_slot: u32 = offsetof<InterpreterFrame>('slot');
+export const InterpreterFrame_r6: u32 = offsetof<InterpreterFrame>('r6');
+
 export const Program_size: u32 = offsetof<Program>();
 export const Program_id: u32 = offsetof<Program>('id');
 export const Program_insns: u32 = offsetof<Program>('insns');
@@ -160,6 +215,7 @@ export const BpfMap_length: u32 = offsetof<BpfMap>('length');
 export const BpfMap_cpuStride: u32 = offsetof<BpfMap>('cpuStride');
 export const BpfMap_access: u32 = offsetof<BpfMap>('access');
 export const BpfMap_count: u32 = offsetof<BpfMap>('count');
+export const BpfMap_cpus: u32 = offsetof<BpfMap>('cpus');
 
 export const XdpFrame_size: u32 = offsetof<XdpFrame>();
 export const XdpFrame_data: u32 = offsetof<XdpFrame>('data');
@@ -183,6 +239,10 @@ export const FAULT_BUDGET: u32 = 4;
 export const FAULT_ARGUMENT: u32 = 5;
 export const FAULT_STACK: u32 = 6;
 
+// Whether an interpreted program goes on.
+export const INTERPRETER_RUNNING: u32 = 0;
+export const INTERPRETER_EXITED: u32 = 1;
+
 // What a helper's argument must be, 4 bits an argument in the packed form (first argument lowest).
 export const ARG_ANYTHING: u32 = 0;
 export const ARG_CTX: u32 = 1;
@@ -203,6 +263,8 @@ export const ARG_PROG_ARRAY: u32 = 8;
 export const HELPERS: u32 = 256;
 /** How deep tail calls may go (MAX_TAIL_CALL_CNT). */
 export const MAX_TAIL_CALLS: u32 = 33;
+/** How many functions deep one program may be (MAX_CALL_FRAMES). */
+export const MAX_CALL_FRAMES: u32 = 8;
 /** Bytes of one stack frame (MAX_BPF_STACK). */
 export const STACK_FRAME: u32 = 512;
 /** Stack of a CPU: 34 programs of a tail-call chain, each 8 frames deep at most. */

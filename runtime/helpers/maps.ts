@@ -1,0 +1,34 @@
+// Helpers for maps. Arguments and results are eBPF registers: a pointer's low 32 bits are its offset in
+// linear memory, an int result is sign-extended to 64 bits.
+
+import { BpfMap, Cpu, POINTER_BASE } from '../layout';
+import { percpu_array_lookup } from '../maps/array';
+import { percpu_htab_lookup } from '../maps/hash';
+import { map_delete, map_lookup, map_update } from '../maps/map';
+
+const PERCPU_HASH: u32 = 5;
+const PERCPU_ARRAY: u32 = 6;
+
+// @ts-ignore: decorator
+@inline function pointerOrNull(at: usize): u64 {
+  return at ? POINTER_BASE | (at as u64) : 0;
+}
+
+export function bpf_map_lookup_elem(cpu: usize, r1: u64, r2: u64): u64 {
+  return pointerOrNull(map_lookup(r1 as usize, r2 as usize, changetype<Cpu>(cpu).id));
+}
+
+export function bpf_map_update_elem(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64): u64 {
+  return map_update(r1 as usize, r2 as usize, r3 as usize, r4, changetype<Cpu>(cpu).id) as i64 as u64;
+}
+
+export function bpf_map_delete_elem(cpu: usize, r1: u64, r2: u64): u64 {
+  return map_delete(r1 as usize, r2 as usize) as i64 as u64;
+}
+
+export function bpf_map_lookup_percpu_elem(cpu: usize, r1: u64, r2: u64, r3: u64): u64 {
+  const type = changetype<BpfMap>(r1 as usize).type;
+  if (type == PERCPU_ARRAY) return pointerOrNull(percpu_array_lookup(r1 as usize, r2 as usize, r3 as u32));
+  if (type == PERCPU_HASH) return pointerOrNull(percpu_htab_lookup(r1 as usize, r2 as usize, r3 as u32));
+  return 0;
+}
