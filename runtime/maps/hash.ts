@@ -10,10 +10,9 @@
 // - BPF_F_NO_PREALLOC maps take the one freed longest ago: the kernel gives such memory back only after
 //   the program has ended, so a pointer to a deleted element keeps its value as long as possible here.
 //
-// Replacing the value of a key puts a new element in front of the chain and unlinks the old one, whose
-// contents stay: a program that holds a pointer to the old value goes on reading the old value. The new
-// element of a preallocated map is its CPU's spare and the old one becomes the spare. (Per-CPU maps are
-// updated in place.)
+// Replacing the value of a key puts a new element in the place of the old one, whose contents stay: a program
+// that holds a pointer to the old value goes on reading the old value. The new element of a preallocated map
+// is its CPU's spare and the old one becomes the spare. (Per-CPU maps are updated in place.)
 
 import { BpfMap } from '../layout';
 import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from './errno';
@@ -23,11 +22,6 @@ const BPF_F_NO_PREALLOC: u32 = 1;
 const KEY: usize = 8;
 /** How many freed elements of a BPF_F_NO_PREALLOC map rest before one is used again. */
 export const RESTING: u32 = 32;
-
-@unmanaged class Element {
-  next: usize = 0;
-  hash: u32 = 0;
-}
 
 // Multiply-xorshift: the product's upper half depends on every bit of the key.
 // @ts-ignore: decorator
@@ -142,13 +136,34 @@ export function htab_lookup_16(map: usize, key: usize): usize {
 
 /** The element with this key, or 0. */
 function find(header: BpfMap, key: usize, hash: u32): usize {
-  let element = load<usize>(head(header, hash));
+  return load<usize>(locate(header, key, hash));
+}
+
+/** Where the address of the element with this key is: the head or the `next` that leads to it, or ends its chain. */
+function locate(header: BpfMap, key: usize, hash: u32): usize {
+  // `next` is an element's first field, so a bucket leads to its head as an element does to its next.
+  let at = head(header, hash);
+  let element = load<usize>(at);
   const size = header.keySize;
-  while (element) {
-    if (load<u32>(element, 4) == hash && sameBytes(element + KEY, key, size)) return element;
-    element = load<usize>(element);
+  if (size == 4) {
+    const wanted = load<u32>(key);
+    while (element && load<u32>(element, KEY) != wanted) {
+      at = element;
+      element = load<usize>(at);
+    }
+  } else if (size == 8) {
+    const wanted = load<u64>(key);
+    while (element && load<u64>(element, KEY) != wanted) {
+      at = element;
+      element = load<usize>(at);
+    }
+  } else {
+    while (element && !(load<u32>(element, 4) == hash && sameBytes(element + KEY, key, size))) {
+      at = element;
+      element = load<usize>(at);
+    }
   }
-  return 0;
+  return at;
 }
 
 /** Address of the value for the key at `key` (per-CPU maps: of CPU 0's), or 0. */
@@ -210,29 +225,17 @@ function giveBack(header: BpfMap, element: usize): void {
   }
 }
 
-/** Puts an element with this key in front of its chain. */
-function link(header: BpfMap, element: usize, key: usize, hash: u32): void {
-  const bucket = head(header, hash);
-  changetype<Element>(element).hash = hash;
+/** Puts an element with this key where `at` leads; `next` comes after it. */
+// @ts-ignore: decorator
+@inline function link(header: BpfMap, at: usize, element: usize, next: usize, key: usize, hash: u32): void {
+  store<usize>(element, next);
+  store<u32>(element, hash, 4);
   copy(element + KEY, key, header.keySize);
-  changetype<Element>(element).next = load<usize>(bucket);
-  store<usize>(bucket, element);
+  store<usize>(at, element);
 }
 
-function unlink(header: BpfMap, element: usize, hash: u32): void {
-  // `next` is an element's first field, so a bucket is linked to its head as an element is to its next.
-  let at = head(header, hash);
-  let found = load<usize>(at);
-  while (found != element) {
-    at = found;
-    found = load<usize>(at);
-  }
-  store<usize>(at, load<usize>(element));
-}
-
-/** An element in place of `old`, which stays readable until it is needed again. */
-function replace(header: BpfMap, old: usize, hash: u32, cpuId: u32): usize {
-  unlink(header, old, hash);
+/** An element to put in place of `old`, which stays readable until it is needed again. */
+function exchange(header: BpfMap, old: usize, cpuId: u32): usize {
   if (header.spares) {
     const spare = header.spares + (cpuId << 2);
     const element = load<usize>(spare);
@@ -249,11 +252,14 @@ export function htab_update(map: usize, key: usize, value: usize, flags: u64, cp
   const header = changetype<BpfMap>(map);
   if (flags > BPF_EXIST) return -EINVAL;
   const hash = hashOf(header, key);
-  const old = find(header, key, hash);
+  const at = locate(header, key, hash);
+  const old = load<usize>(at);
   let element: usize;
+  let next: usize = 0;
   if (old) {
     if (flags == BPF_NOEXIST) return -EEXIST;
-    element = replace(header, old, hash, cpuId);
+    next = load<usize>(old);
+    element = exchange(header, old, cpuId);
   } else {
     if (flags == BPF_EXIST) return -ENOENT;
     if (header.count >= header.maxEntries) return -E2BIG;
@@ -261,7 +267,7 @@ export function htab_update(map: usize, key: usize, value: usize, flags: u64, cp
     header.count++;
   }
   copy(element + header.valueOffset, value, header.valueSize);
-  link(header, element, key, hash);
+  link(header, at, element, next, key, hash);
   return 0;
 }
 
@@ -277,14 +283,15 @@ export function htab_update(map: usize, key: usize, value: usize, flags: u64, cp
 function percpuSlot(header: BpfMap, key: usize, flags: u64): i32 {
   if (flags > BPF_EXIST) return -EINVAL;
   const hash = hashOf(header, key);
-  const old = find(header, key, hash);
+  const at = locate(header, key, hash);
+  const old = load<usize>(at);
   if (old) return flags == BPF_NOEXIST ? -EEXIST : ((old + header.valueOffset) as i32);
   if (flags == BPF_EXIST) return -ENOENT;
   if (header.count >= header.maxEntries) return -E2BIG;
   const element = take(header);
   header.count++;
   memory.fill(element + header.valueOffset, 0, header.elementSize - header.valueOffset);
-  link(header, element, key, hash);
+  link(header, at, element, 0, key, hash);
   return (element + header.valueOffset) as i32;
 }
 
@@ -309,10 +316,10 @@ export function percpu_htab_update_all(map: usize, key: usize, values: usize, fl
 /** Removes a key (of both kinds of hash map): 0 or -ENOENT. */
 export function htab_delete(map: usize, key: usize): i32 {
   const header = changetype<BpfMap>(map);
-  const hash = hashOf(header, key);
-  const element = find(header, key, hash);
+  const at = locate(header, key, hashOf(header, key));
+  const element = load<usize>(at);
   if (!element) return -ENOENT;
-  unlink(header, element, hash);
+  store<usize>(at, load<usize>(element));
   giveBack(header, element);
   header.count--;
   return 0;
