@@ -1,0 +1,161 @@
+// BTF as text, type by type, as `bpftool btf dump ... format raw` prints it. Each type is described once,
+// as the object that `-j` prints; the plain form is that object written in another way.
+
+import type { Btf } from './btf.js';
+import type { JsonValue } from './json.js';
+import { IntEncoding } from './types.js';
+
+/** A type as bpftool's JSON describes it; `list` holds the name of the array among the fields. */
+interface Description {
+  fields: { readonly [name: string]: JsonValue };
+  list?: { name: string; items: { readonly [name: string]: JsonValue }[] };
+}
+
+function encodingName(encoding: number): string {
+  switch (encoding) {
+    case 0:
+      return '(none)';
+    case IntEncoding.Signed:
+      return 'SIGNED';
+    case IntEncoding.Char:
+      return 'CHAR';
+    case IntEncoding.Bool:
+      return 'BOOL';
+    default:
+      return 'UNKN';
+  }
+}
+
+const named = (name: string) => (name === '' ? '(anon)' : name);
+
+function describe(btf: Btf, id: number): Description {
+  const type = btf.type(id);
+  const fields = (more: { readonly [name: string]: JsonValue }): Description['fields'] => ({
+    id,
+    kind: type.kind === 'VOID' ? 'UNKNOWN' : type.kind,
+    name: named(type.name),
+    ...more,
+  });
+  switch (type.kind) {
+    case 'VOID':
+      return { fields: fields({}) };
+    case 'INT':
+      return {
+        fields: fields({
+          size: type.size,
+          bits_offset: type.bitOffset,
+          nr_bits: type.bits,
+          encoding: encodingName(type.encoding),
+        }),
+      };
+    case 'PTR':
+    case 'TYPEDEF':
+    case 'VOLATILE':
+    case 'CONST':
+    case 'RESTRICT':
+    case 'TYPE_TAG':
+      return { fields: fields({ type_id: type.type }) };
+    case 'ARRAY':
+      return {
+        fields: fields({ type_id: type.type, index_type_id: type.indexType, nr_elems: type.length }),
+      };
+    case 'STRUCT':
+    case 'UNION':
+      return {
+        fields: fields({ size: type.size, vlen: type.members.length }),
+        list: {
+          name: 'members',
+          items: type.members.map((member) => ({
+            name: named(member.name),
+            type_id: member.type,
+            bits_offset: member.bitOffset,
+            ...(member.bitSize === 0 ? {} : { bitfield_size: member.bitSize }),
+          })),
+        },
+      };
+    case 'ENUM':
+    case 'ENUM64':
+      return {
+        fields: fields({
+          encoding: type.signed ? 'SIGNED' : 'UNSIGNED',
+          size: type.size,
+          vlen: type.values.length,
+        }),
+        list: {
+          name: 'values',
+          items: type.values.map((value) => ({ name: named(value.name), val: value.value })),
+        },
+      };
+    case 'FWD':
+      return { fields: fields({ fwd_kind: type.union ? 'union' : 'struct' }) };
+    case 'FUNC':
+    case 'VAR':
+      return { fields: fields({ type_id: type.type, linkage: type.linkage }) };
+    case 'FUNC_PROTO':
+      return {
+        fields: fields({ ret_type_id: type.returnType, vlen: type.params.length }),
+        list: {
+          name: 'params',
+          items: type.params.map((param) => ({ name: named(param.name), type_id: param.type })),
+        },
+      };
+    case 'DATASEC':
+      return {
+        fields: fields({ size: type.size, vlen: type.vars.length }),
+        list: {
+          name: 'vars',
+          items: type.vars.map((v) => ({ type_id: v.type, offset: v.offset, size: v.size })),
+        },
+      };
+    case 'FLOAT':
+      return { fields: fields({ size: type.size }) };
+    case 'DECL_TAG':
+      return { fields: fields({ type_id: type.type, component_idx: type.componentIndex }) };
+  }
+}
+
+/** The ids to print: those asked for, or all that are not the base's. */
+function* selected(btf: Btf, roots: readonly number[] | undefined): Iterable<number> {
+  if (roots !== undefined) yield* roots;
+  else for (let id = btf.firstId; id < btf.typeCount; id++) yield id;
+}
+
+/** `bpftool btf dump ... format raw`: each type on a line, its members on lines of their own. */
+export function dumpRaw(btf: Btf, roots?: readonly number[]): string {
+  const lines: string[] = [];
+  for (const id of selected(btf, roots)) {
+    const { fields, list } = describe(btf, id);
+    const { id: _, kind, name, ...rest } = fields;
+    let line = `[${id}] ${String(kind)} '${String(name)}'`;
+    for (const [field, value] of Object.entries(rest)) {
+      line += ` ${field}=${String(value)}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
+    }
+    lines.push(line);
+    const suffix = kind !== 'ENUM64' ? '' : fields.encoding === 'SIGNED' ? 'LL' : 'ULL';
+    for (const item of list?.items ?? []) lines.push(`\t${itemText(btf, item)}${suffix}`);
+  }
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+function itemText(btf: Btf, item: { readonly [name: string]: JsonValue }): string {
+  const words: string[] = [];
+  for (const [field, value] of Object.entries(item)) {
+    if (field === 'name') words.push(`'${String(value)}'`);
+    else words.push(`${field}=${String(value)}`);
+  }
+  if (item.name === undefined && typeof item.type_id === 'number') {
+    const kind = btf.kind(item.type_id);
+    words.push(`(${kind === 'VOID' ? 'UNKNOWN' : kind} '${named(btf.nameOf(item.type_id))}')`);
+  }
+  return words.join(' ');
+}
+
+/** What `bpftool -j btf dump ... format raw` prints, as a value for `printBpftoolJson`. */
+export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
+  const types: JsonValue[] = [];
+  for (const id of selected(btf, roots)) {
+    const { fields, list } = describe(btf, id);
+    types.push(list === undefined ? fields : { ...fields, [list.name]: list.items });
+  }
+  return { types };
+}
