@@ -26,6 +26,10 @@ export {
 export {
   map_create, map_delete, map_destroy, map_lookup, map_lookup_copy, map_next_key, map_update, map_update_all,
 } from './maps/map';
+export * from './helpers/checksum';
+export * from './helpers/cpu';
 export * from './helpers/maps';
+export * from './helpers/time';
+export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';
 export { helper_table } from './helpers/dispatch';

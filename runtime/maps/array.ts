@@ -6,6 +6,7 @@
 //   program array  values + index * 4: the address of a Program, 0 when empty
 
 import { BpfMap } from '../layout';
+import { copy } from './copy';
 import { E2BIG, EEXIST, EINVAL, ENOENT, BPF_EXIST, BPF_NOEXIST } from './errno';
 
 /** The value at the index that `key` points to, or 0. */
@@ -37,7 +38,7 @@ export function array_update(map: usize, key: usize, value: usize, flags: u64): 
   const index = load<u32>(key);
   const refused = refusal(header, index, flags);
   if (refused) return refused;
-  memory.copy(header.values + (index * header.elementSize as usize), value, header.valueSize);
+  copy(header.values + (index * header.elementSize as usize), value, header.valueSize);
   return 0;
 }
 
@@ -47,7 +48,7 @@ export function percpu_array_update(map: usize, key: usize, value: usize, flags:
   const index = load<u32>(key);
   const refused = refusal(header, index, flags);
   if (refused) return refused;
-  memory.copy(percpu_array_lookup(map, key, cpuId), value, header.valueSize);
+  copy(percpu_array_lookup(map, key, cpuId), value, header.valueSize);
   return 0;
 }
 

@@ -15,6 +15,7 @@
 // is its CPU's spare and the old one becomes the spare. (Per-CPU maps are updated in place.)
 
 import { BpfMap } from '../layout';
+import { copy } from './copy';
 import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from './errno';
 
 const BPF_F_NO_PREALLOC: u32 = 1;
@@ -207,22 +208,6 @@ function giveBack(header: BpfMap, element: usize): void {
     header.free = element;
   }
   header.freeTail = element;
-}
-
-/** A copy of `size` bytes, by words: calling memory.copy costs more than copying a small value. */
-// @ts-ignore: decorator
-@inline function copy(to: usize, from: usize, size: u32): void {
-  if (size == 8) {
-    store<u64>(to, load<u64>(from));
-  } else if (size == 4) {
-    store<u32>(to, load<u32>(from));
-  } else if (size <= 64) {
-    let at: u32 = 0;
-    for (; at + 8 <= size; at += 8) store<u64>(to + at, load<u64>(from + at));
-    for (; at < size; at++) store<u8>(to + at, load<u8>(from + at));
-  } else {
-    memory.copy(to, from, size);
-  }
 }
 
 /** Puts an element with this key where `at` leads; `next` comes after it. */
