@@ -19,6 +19,10 @@ export function slotsOf(insn: Instruction): 1 | 2 {
   return insn.opcode === LD_IMM64 ? 2 : 1;
 }
 
+/** The slots that a program takes. */
+export const slotCount = (insns: readonly Instruction[]): number =>
+  insns.reduce((sum, insn) => sum + slotsOf(insn), 0);
+
 /** The first slot of every instruction, and after the last one the number of slots of the program. */
 export function slotOffsets(insns: readonly Instruction[]): Int32Array {
   const offsets = new Int32Array(insns.length + 1);

@@ -2,7 +2,7 @@
 
 import { SkepError } from '../base/error.js';
 import { faultOf } from './check.js';
-import { slotsOf } from './classify.js';
+import { slotCount, slotsOf } from './classify.js';
 import type { ByteOrder } from './decode.js';
 import type { Instruction } from './instruction.js';
 import { SLOT_BYTES } from './opcodes.js';
@@ -12,31 +12,26 @@ import { SLOT_BYTES } from './opcodes.js';
  * when a field is out of range or breaks the rules of its encoding.
  */
 export function encode(insns: readonly Instruction[], options: ByteOrder = {}): Uint8Array {
-  const littleEndian = options.littleEndian ?? true;
-  const slots = insns.reduce((sum, insn) => sum + slotsOf(insn), 0);
-  const code = new Uint8Array(slots * SLOT_BYTES);
-  const view = new DataView(code.buffer);
   let slot = 0;
   for (const insn of insns) {
     const fault = rangeFault(insn) ?? faultOf(insn)?.message;
     if (fault !== undefined) throw new SkepError(fault, { where: `instruction ${slot}` });
-    writeFields(view, slot * SLOT_BYTES, insn, littleEndian);
     slot += slotsOf(insn);
   }
-  return code;
+  return encodeUnchecked(insns, options);
 }
 
 /**
  * Encodes instructions that need not be valid, such as those that a kernel rewrote; fields are cut to their width.
  */
 export function encodeUnchecked(insns: readonly Instruction[], options: ByteOrder = {}): Uint8Array {
-  const slots = insns.reduce((sum, insn) => sum + slotsOf(insn), 0);
-  const code = new Uint8Array(slots * SLOT_BYTES);
+  const littleEndian = options.littleEndian ?? true;
+  const code = new Uint8Array(slotCount(insns) * SLOT_BYTES);
   const view = new DataView(code.buffer);
-  let slot = 0;
+  let at = 0;
   for (const insn of insns) {
-    writeFields(view, slot * SLOT_BYTES, insn, options.littleEndian ?? true);
-    slot += slotsOf(insn);
+    writeFields(view, at, insn, littleEndian);
+    at += slotsOf(insn) * SLOT_BYTES;
   }
   return code;
 }

@@ -8,7 +8,8 @@
 //    0x3f  r1 s/= r2   offset 1          0xdb  r2 = xchg_64(r1 + 0, r2)        imm 0xe1
 //
 // Texts are patterns with operands in braces: {rd} {rs} registers, {wd} {ws} their lower halves, {xd} {xs} the one or
-// the other by CPU version; {off} a memory offset; {goto} {gotol} {func} distances in slots; {imm} {imm64} numbers.
+// the other by CPU version; {off} a memory offset; {goto} {gotol} {func} distances in slots; {imm} {imm64} numbers,
+// {immHex} {hex64} the same unsigned, {immUpper} {immLower} the halves of imm; {callee} what a call calls.
 
 import type { Instruction } from './instruction.js';
 import {
@@ -108,8 +109,8 @@ export interface Syntax {
   readonly exact?: string;
   /** As Linux's `print_bpf_insn` prints it, after the opcode in parentheses. */
   readonly kernel: string;
-  /** LLVM knows it only with 32-bit registers (`-mcpu=v3` and later). */
-  readonly alu32?: boolean;
+  /** What llvm-objdump prints without 32-bit registers (below `-mcpu=v3`), where that is another text. */
+  readonly llvmGeneric?: string;
 }
 
 /** One instruction. */
@@ -188,6 +189,9 @@ const fields = (dst: FieldRule, src: FieldRule, offset: FieldRule, imm: FieldRul
   imm,
 });
 
+/** What llvm-objdump prints for bytes that are no instruction to it. */
+export const UNKNOWN = '<unknown>';
+
 /** The same text in both styles. */
 const both = (text: string): Syntax => ({ llvm: text, kernel: text });
 
@@ -200,11 +204,7 @@ function aluRows(): InstructionRow[] {
           name: `${op}${bits}_imm`,
           opcode: alu | code | K,
           ...fields(dst, 0, offset, 'value'),
-          // Linux prints the sign of a division only in its register form.
-          syntax: {
-            llvm: `{${r}d} ${sign} {imm}`,
-            kernel: `{${r}d} ${sign.replace(/^s([/%])/, '$1')} {imm}`,
-          },
+          syntax: both(`{${r}d} ${sign} {imm}`),
           semantics: { kind: 'alu', op, bits, operand: 'imm' },
         },
         {
@@ -367,7 +367,7 @@ function atomicRows(): InstructionRow[] {
           syntax: {
             llvm: `lock *(u${bits} *)({rd} {off}) ${sign} ${value}`,
             kernel: `lock *(u${bits} *)({rd} {off}) ${sign} {rs}`,
-            alu32: alu32 && op !== 'add',
+            ...(alu32 && op !== 'add' ? { llvmGeneric: UNKNOWN } : {}),
           },
           semantics: { kind: 'atomic', op, size: width, fetch: false },
         },
@@ -378,7 +378,8 @@ function atomicRows(): InstructionRow[] {
           syntax: {
             llvm: `{${r}s} = atomic_fetch_${op}((u${bits} *)({rd} {off}), {${r}s})`,
             kernel: `{rs} = ${atomic}_fetch_${op}((u${bits} *)({rd} {off}), {rs})`,
-            alu32,
+            // Below v3 LLVM takes a fetching addition for a plain one.
+            ...(alu32 ? { llvmGeneric: op === 'add' ? `lock *(u32 *)({rd} {off}) += {rs}` : UNKNOWN } : {}),
           },
           semantics: { kind: 'atomic', op, size: width, fetch: true },
         },
@@ -393,7 +394,7 @@ function atomicRows(): InstructionRow[] {
         syntax: {
           llvm: `{${r}s} = xchg${suffix}({rd} {off}, {${r}s})`,
           kernel: `{rs} = ${atomic}_xchg((u${bits} *)({rd} {off}), {rs})`,
-          alu32,
+          ...(alu32 ? { llvmGeneric: UNKNOWN } : {}),
         },
         semantics: { kind: 'atomic', op: 'xchg', size: width, fetch: true },
       },
@@ -404,7 +405,7 @@ function atomicRows(): InstructionRow[] {
         syntax: {
           llvm: `${r}0 = cmpxchg${suffix}({rd} {off}, ${r}0, {${r}s})`,
           kernel: `r0 = ${atomic}_cmpxchg((u${bits} *)({rd} {off}), r0, {rs})`,
-          alu32,
+          ...(alu32 ? { llvmGeneric: UNKNOWN } : {}),
         },
         semantics: { kind: 'atomic', op: 'cmpxchg', size: width, fetch: true },
       },
@@ -428,8 +429,8 @@ function loadImm64Rows(): InstructionRow[] {
       ...fields('write', pseudo, 0, pseudo === PseudoSource.FUNC ? 'distance' : 'value'),
       immHigh: pair ? 'value' : 0,
       syntax: {
-        llvm: plain ? '{rd} = {imm64} ll' : `ld_pseudo\t{rd}, 0x${pseudo}, {imm}`,
-        ...(plain ? {} : { exact: `ld_pseudo\t{rd}, 0x${pseudo}, {imm64}` }),
+        llvm: plain ? '{rd} = {imm64} ll' : `ld_pseudo\t{rd}, 0x${pseudo}, {immHex}`,
+        ...(plain ? {} : { exact: `ld_pseudo\t{rd}, 0x${pseudo}, {hex64}` }),
         kernel: '{rd} = {imm64}',
       },
       semantics: { kind: 'loadImm64', pseudo },
