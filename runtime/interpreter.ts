@@ -43,6 +43,12 @@ const R10: usize = 80;
 // @ts-ignore: decorator
 @inline function offset(word: u64): i32 { return (word as i32) >> 16; }
 
+/** Writes a 32-bit result: the upper half of the register becomes 0. */
+// @ts-ignore: decorator
+@inline function set32(register: usize, value: u32): void {
+  store<u64>(register, value as u64);
+}
+
 /** The address of the instruction that comes after a conditional jump. */
 // @ts-ignore: decorator
 @inline function jump(taken: bool, next: usize, word: u64): usize {
@@ -61,8 +67,8 @@ const R10: usize = 80;
 // The smallest number divided by -1 overflows: it stays as it is, and the remainder is 0.
 function signedDivide64(a: i64, b: i64): i64 { return b == 0 ? 0 : b == -1 ? 0 - a : a / b; }
 function signedModulo64(a: i64, b: i64): i64 { return b == 0 ? a : b == -1 ? 0 : a % b; }
-function signedDivide32(a: i32, b: i32): u32 { return (b == 0 ? 0 : b == -1 ? 0 - a : a / b) as u32; }
-function signedModulo32(a: i32, b: i32): u32 { return (b == 0 ? a : b == -1 ? 0 : a % b) as u32; }
+function signedDivide32(a: i32, b: i32): i32 { return b == 0 ? 0 : b == -1 ? 0 - a : a / b; }
+function signedModulo32(a: i32, b: i32): i32 { return b == 0 ? a : b == -1 ? 0 : a % b; }
 
 function swap(value: u64, bits: u32): u64 {
   return bswap(value) >> ((64 - bits) as u64);
@@ -210,8 +216,8 @@ function loadPacket(cpu: Cpu, registers: usize, at: u64, size: u32): bool {
   // As a signed number it must not be negative either (Linux has ancillary data there, for sockets only).
   if (from >= length || length - from < size) return false;
   const address = cpu.packetStart + from;
-  if (size == 4) store<u64>(registers, bswap(load<u32>(address)));
-  else if (size == 2) store<u64>(registers, bswap(load<u16>(address)));
+  if (size == 4) store<u64>(registers, bswap<u32>(load<u32>(address)));
+  else if (size == 2) store<u64>(registers, bswap<u16>(load<u16>(address)));
   else store<u64>(registers, load<u8>(address));
   return true;
 }
@@ -274,35 +280,35 @@ function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
       case 0xd7: store<u64>(d, swap(load<u64>(d), imm32(word))); continue; // bswap
 
       // Arithmetic on the lower 32 bits; the upper ones become 0.
-      case 0x04: store<u64>(d, load<u32>(d) + imm32(word)); continue; // add
-      case 0x0c: store<u64>(d, load<u32>(d) + load<u32>(s)); continue;
-      case 0x14: store<u64>(d, load<u32>(d) - imm32(word)); continue; // sub
-      case 0x1c: store<u64>(d, load<u32>(d) - load<u32>(s)); continue;
-      case 0x24: store<u64>(d, load<u32>(d) * imm32(word)); continue; // mul
-      case 0x2c: store<u64>(d, load<u32>(d) * load<u32>(s)); continue;
-      case 0x44: store<u64>(d, load<u32>(d) | imm32(word)); continue; // or
-      case 0x4c: store<u64>(d, load<u32>(d) | load<u32>(s)); continue;
-      case 0x54: store<u64>(d, load<u32>(d) & imm32(word)); continue; // and
-      case 0x5c: store<u64>(d, load<u32>(d) & load<u32>(s)); continue;
-      case 0xa4: store<u64>(d, load<u32>(d) ^ imm32(word)); continue; // xor
-      case 0xac: store<u64>(d, load<u32>(d) ^ load<u32>(s)); continue;
-      case 0x64: store<u64>(d, load<u32>(d) << (imm32(word) & 31)); continue; // lsh
-      case 0x6c: store<u64>(d, load<u32>(d) << (load<u32>(s) & 31)); continue;
-      case 0x74: store<u64>(d, load<u32>(d) >> (imm32(word) & 31)); continue; // rsh
-      case 0x7c: store<u64>(d, load<u32>(d) >> (load<u32>(s) & 31)); continue;
-      case 0xc4: store<u64>(d, (load<i32>(d) >> (imm32(word) & 31)) as u32); continue; // arsh
-      case 0xcc: store<u64>(d, (load<i32>(d) >> (load<u32>(s) & 31)) as u32); continue;
-      case 0x84: store<u64>(d, 0 - load<u32>(d)); continue; // neg
-      case 0x34: store<u64>(d, offset(word) ? signedDivide32(load<u32>(d), imm32(word)) : divide32(load<u32>(d), imm32(word))); continue; // div
-      case 0x3c: store<u64>(d, offset(word) ? signedDivide32(load<u32>(d), load<u32>(s)) : divide32(load<u32>(d), load<u32>(s))); continue;
-      case 0x94: store<u64>(d, offset(word) ? signedModulo32(load<u32>(d), imm32(word)) : modulo32(load<u32>(d), imm32(word))); continue; // mod
-      case 0x9c: store<u64>(d, offset(word) ? signedModulo32(load<u32>(d), load<u32>(s)) : modulo32(load<u32>(d), load<u32>(s))); continue;
-      case 0xb4: store<u64>(d, imm32(word)); continue; // mov
+      case 0x04: set32(d, load<u32>(d) + imm32(word)); continue; // add
+      case 0x0c: set32(d, load<u32>(d) + load<u32>(s)); continue;
+      case 0x14: set32(d, load<u32>(d) - imm32(word)); continue; // sub
+      case 0x1c: set32(d, load<u32>(d) - load<u32>(s)); continue;
+      case 0x24: set32(d, load<u32>(d) * imm32(word)); continue; // mul
+      case 0x2c: set32(d, load<u32>(d) * load<u32>(s)); continue;
+      case 0x44: set32(d, load<u32>(d) | imm32(word)); continue; // or
+      case 0x4c: set32(d, load<u32>(d) | load<u32>(s)); continue;
+      case 0x54: set32(d, load<u32>(d) & imm32(word)); continue; // and
+      case 0x5c: set32(d, load<u32>(d) & load<u32>(s)); continue;
+      case 0xa4: set32(d, load<u32>(d) ^ imm32(word)); continue; // xor
+      case 0xac: set32(d, load<u32>(d) ^ load<u32>(s)); continue;
+      case 0x64: set32(d, load<u32>(d) << (imm32(word) & 31)); continue; // lsh
+      case 0x6c: set32(d, load<u32>(d) << (load<u32>(s) & 31)); continue;
+      case 0x74: set32(d, load<u32>(d) >> (imm32(word) & 31)); continue; // rsh
+      case 0x7c: set32(d, load<u32>(d) >> (load<u32>(s) & 31)); continue;
+      case 0xc4: set32(d, (load<i32>(d) >> (imm32(word) & 31)) as u32); continue; // arsh
+      case 0xcc: set32(d, (load<i32>(d) >> (load<u32>(s) & 31)) as u32); continue;
+      case 0x84: set32(d, 0 - load<u32>(d)); continue; // neg
+      case 0x34: set32(d, offset(word) ? signedDivide32(load<u32>(d), imm32(word)) : divide32(load<u32>(d), imm32(word))); continue; // div
+      case 0x3c: set32(d, offset(word) ? signedDivide32(load<u32>(d), load<u32>(s)) : divide32(load<u32>(d), load<u32>(s))); continue;
+      case 0x94: set32(d, offset(word) ? signedModulo32(load<u32>(d), imm32(word)) : modulo32(load<u32>(d), imm32(word))); continue; // mod
+      case 0x9c: set32(d, offset(word) ? signedModulo32(load<u32>(d), load<u32>(s)) : modulo32(load<u32>(d), load<u32>(s))); continue;
+      case 0xb4: set32(d, imm32(word)); continue; // mov
       case 0xbc:
         switch (offset(word)) {
-          case 8: store<u64>(d, (load<i8>(s) as i32) as u32); break;
-          case 16: store<u64>(d, (load<i16>(s) as i32) as u32); break;
-          default: store<u64>(d, load<u32>(s));
+          case 8: set32(d, (load<i8>(s) as i32) as u32); break;
+          case 16: set32(d, (load<i16>(s) as i32) as u32); break;
+          default: set32(d, load<u32>(s));
         }
         continue;
       case 0xd4: store<u64>(d, truncate(load<u64>(d), imm32(word))); continue; // le
