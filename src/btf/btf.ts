@@ -247,7 +247,7 @@ export class Btf {
   /** A type for an error message: `BTF type [12] STRUCT 'task_struct'`. */
   describe(id: number): string {
     if (!(id >= 0 && id < this.typeCount)) return `BTF type [${id}]`;
-    const name = this.nameOf(id);
+    const name = this.nameOf(id).slice(0, 128);
     return `BTF type [${id}] ${this.kind(id)}${name === '' ? '' : ` '${name}'`}`;
   }
 

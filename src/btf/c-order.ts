@@ -6,6 +6,7 @@
 
 import { SkepError } from '../base/error.js';
 import type { Btf } from './btf.js';
+import { Allowance } from './limit.js';
 import { BtfKind } from './types.js';
 
 /** How deep types may be nested in each other; real kernels stay below a tenth of it. */
@@ -18,6 +19,7 @@ export class DefinitionOrder {
   readonly #btf: Btf;
   readonly #state: Uint8Array;
   readonly #referenced: Uint8Array;
+  readonly #allowance: Allowance;
   #queue: number[] = [];
 
   constructor(btf: Btf) {
@@ -25,6 +27,7 @@ export class DefinitionOrder {
     this.#state = new Uint8Array(btf.typeCount);
     this.#state[0] = DONE;
     this.#referenced = findReferenced(btf);
+    this.#allowance = new Allowance(btf, 'the walk over all definitions');
   }
 
   /**
@@ -41,6 +44,7 @@ export class DefinitionOrder {
   #visit(id: number, throughPointer: boolean, depth: number): boolean {
     const state = this.#state[id];
     if (state === DONE) return true;
+    this.#allowance.spend(1);
     const btf = this.#btf;
     if (depth > MAX_DEPTH) {
       throw new SkepError(`types are nested more than ${MAX_DEPTH} deep`, { where: btf.describe(id) });

@@ -4,6 +4,7 @@
 
 import type { Btf } from './btf.js';
 import { MAX_RESOLVE_DEPTH } from './btf.js';
+import { Allowance } from './limit.js';
 import type { BtfType } from './types.js';
 
 const LAST_RANK = 10;
@@ -16,22 +17,13 @@ export function sortForC(btf: Btf): number[] {
     sortName: sortName(btf, id),
     ownName: btf.nameOf(id),
   }));
-  // The hash only decides between types of the same name, so it is computed for those alone.
-  const hashes = new Map<number, bigint>();
-  const hashOf = (id: number): bigint => {
-    let hash = hashes.get(id);
-    if (hash === undefined) {
-      hash = disambiguation(btf, id, true, 0);
-      hashes.set(id, hash);
-    }
-    return hash;
-  };
+  const hashes = new Disambiguation(btf);
   keys.sort((a, b) => {
     if (a.rank !== b.rank) return a.rank - b.rank;
     if (a.sortName !== b.sortName) return a.sortName < b.sortName ? -1 : 1;
     if (a.ownName !== b.ownName) return a.ownName < b.ownName ? -1 : 1;
-    const left = hashOf(a.id);
-    const right = hashOf(b.id);
+    const left = hashes.of(a.id, true, 0);
+    const right = hashes.of(b.id, true, 0);
     if (left !== right) return left < right ? -1 : 1;
     return a.id - b.id;
   });
@@ -97,38 +89,61 @@ const utf8 = new TextEncoder();
 
 const mix = (hash: bigint, value: bigint) => BigInt.asUintN(64, hash * 31n + value);
 
-function mixName(hash: bigint, name: string): bigint {
-  if (name === '') return hash;
-  let value = 0n;
-  // A byte is a signed char to the tool's C compiler.
-  for (const byte of utf8.encode(name)) value = mix(value, BigInt.asIntN(8, BigInt(byte)));
-  return mix(hash, value);
-}
+/**
+ * A hash over a type's own name, its members' names and the names of their types. It only decides between
+ * types of the same name, so it is computed when asked for.
+ */
+class Disambiguation {
+  readonly #btf: Btf;
+  readonly #allowance: Allowance;
+  readonly #withMembers = new Map<number, bigint>();
+  readonly #without = new Map<number, bigint>();
 
-/** A hash over a type's own name, its members' names and the names of their types. */
-function disambiguation(btf: Btf, id: number, withMembers: boolean, depth: number): bigint {
-  if (depth > MAX_RESOLVE_DEPTH) throw btf.tooDeep(id);
-  const type = btf.type(id);
-  let hash = mixName(0n, type.name);
-  switch (type.kind) {
-    case 'ENUM':
-    case 'ENUM64':
-      for (const value of type.values) hash = mixName(hash, value.name);
-      return hash;
-    case 'STRUCT':
-    case 'UNION':
-      if (!withMembers) return hash;
-      for (const member of type.members) {
-        hash = mixName(hash, member.name);
-        hash = mix(hash, disambiguation(btf, member.type, false, depth + 1));
-      }
-      return hash;
-    case 'ARRAY':
-      hash = mix(hash, BigInt(type.length));
-      return mix(hash, disambiguation(btf, type.type, withMembers, depth + 1));
-    default: {
-      const next = target(type);
-      return next === undefined ? hash : mix(hash, disambiguation(btf, next, withMembers, depth + 1));
+  constructor(btf: Btf) {
+    this.#btf = btf;
+    this.#allowance = new Allowance(btf, 'the order of types by name');
+  }
+
+  of(id: number, withMembers: boolean, depth: number): bigint {
+    const known = withMembers ? this.#withMembers : this.#without;
+    let hash = known.get(id);
+    if (hash === undefined) {
+      if (depth > MAX_RESOLVE_DEPTH) throw this.#btf.tooDeep(id);
+      hash = this.#compute(this.#btf.type(id), withMembers, depth + 1);
+      known.set(id, hash);
     }
+    return hash;
+  }
+
+  #compute(type: BtfType, withMembers: boolean, depth: number): bigint {
+    let hash = this.#name(0n, type.name);
+    switch (type.kind) {
+      case 'ENUM':
+      case 'ENUM64':
+        for (const value of type.values) hash = this.#name(hash, value.name);
+        return hash;
+      case 'STRUCT':
+      case 'UNION':
+        if (!withMembers) return hash;
+        for (const member of type.members) {
+          hash = mix(this.#name(hash, member.name), this.of(member.type, false, depth));
+        }
+        return hash;
+      case 'ARRAY':
+        return mix(mix(hash, BigInt(type.length)), this.of(type.type, withMembers, depth));
+      default: {
+        const next = target(type);
+        return next === undefined ? hash : mix(hash, this.of(next, withMembers, depth));
+      }
+    }
+  }
+
+  #name(hash: bigint, name: string): bigint {
+    if (name === '') return hash;
+    this.#allowance.spend(name.length);
+    let value = 0n;
+    // A byte is a signed char to the tool's C compiler.
+    for (const byte of utf8.encode(name)) value = mix(value, BigInt.asIntN(8, BigInt(byte)));
+    return mix(hash, value);
   }
 }

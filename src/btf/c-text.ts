@@ -7,6 +7,7 @@
 import { SkepError } from '../base/error.js';
 import type { Alignment } from './align.js';
 import type { Btf } from './btf.js';
+import { Allowance } from './limit.js';
 import type { BtfComposite, BtfEnum, BtfEnum64, BtfFwd, BtfTypedef } from './types.js';
 
 /** How deep one declaration may be nested in another (anonymous structs, parameters of parameters). */
@@ -50,16 +51,13 @@ export class CText {
   readonly #tags = new Names();
   readonly #identifiers = new Names();
   readonly #resolved = new Map<number, string>();
-  #length = 0;
-  readonly #limit: number;
+  readonly #allowance: Allowance;
   #depth = 0;
 
   constructor(btf: Btf, alignment: Alignment) {
     this.#btf = btf;
     this.#alignment = alignment;
-    // A definition without a name is repeated wherever it is used, and padding is written out: hostile
-    // BTF could ask for any amount of text. A kernel's is half as long as its BTF.
-    this.#limit = (1 << 24) + 64 * (btf.bytes.length + (btf.base?.bytes.length ?? 0));
+    this.#allowance = new Allowance(btf, 'the C text');
   }
 
   toString(): string {
@@ -67,13 +65,7 @@ export class CText {
   }
 
   write(text: string): void {
-    this.#length += text.length;
-    if (this.#length > this.#limit) {
-      throw new SkepError(`the C text would be longer than ${this.#limit} characters`, {
-        where: 'BTF',
-        hint: 'these types repeat anonymous definitions or padding without end',
-      });
-    }
+    this.#allowance.spend(text.length);
     this.#parts.push(text);
   }
 

@@ -8,6 +8,7 @@ import type { Btf } from './btf.js';
 import { DefinitionOrder } from './c-order.js';
 import { sortForC } from './c-sort.js';
 import { CText } from './c-text.js';
+import { Allowance } from './limit.js';
 import { BtfKind } from './types.js';
 
 export interface DumpCOptions {
@@ -76,6 +77,7 @@ class CPrinter {
   readonly #order: DefinitionOrder;
   readonly #state: Uint8Array;
   readonly #declared: Uint8Array;
+  readonly #allowance: Allowance;
 
   constructor(btf: Btf) {
     this.#btf = btf;
@@ -83,6 +85,7 @@ class CPrinter {
     this.#state = new Uint8Array(btf.typeCount);
     this.#state[0] = EMITTED;
     this.#declared = new Uint8Array(btf.typeCount);
+    this.#allowance = new Allowance(btf, 'the walk over all declarations');
     this.text = new CText(btf, new Alignment(btf));
   }
 
@@ -98,6 +101,7 @@ class CPrinter {
   #emit(id: number, container: number, depth: number): void {
     const btf = this.#btf;
     if (this.#state[id] === EMITTED) return;
+    this.#allowance.spend(1);
     if (depth > MAX_DEPTH) {
       throw new SkepError(`types are nested more than ${MAX_DEPTH} deep`, { where: btf.describe(id) });
     }

@@ -3,6 +3,7 @@
 
 import type { Btf } from './btf.js';
 import type { JsonValue } from './json.js';
+import { Allowance } from './limit.js';
 import { IntEncoding } from './types.js';
 
 /** A type as bpftool's JSON describes it; `list` holds the name of the array among the fields. */
@@ -123,6 +124,11 @@ function* selected(btf: Btf, roots: readonly number[] | undefined): Iterable<num
 /** `bpftool btf dump ... format raw`: each type on a line, its members on lines of their own. */
 export function dumpRaw(btf: Btf, roots?: readonly number[]): string {
   const lines: string[] = [];
+  const allowance = new Allowance(btf, 'the text');
+  const push = (line: string) => {
+    allowance.spend(line.length);
+    lines.push(line);
+  };
   for (const id of selected(btf, roots)) {
     const { fields, list } = describe(btf, id);
     const { id: _, kind, name, ...rest } = fields;
@@ -130,9 +136,9 @@ export function dumpRaw(btf: Btf, roots?: readonly number[]): string {
     for (const [field, value] of Object.entries(rest)) {
       line += ` ${field}=${String(value)}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
     }
-    lines.push(line);
+    push(line);
     const suffix = kind !== 'ENUM64' ? '' : fields.encoding === 'SIGNED' ? 'LL' : 'ULL';
-    for (const item of list?.items ?? []) lines.push(`\t${itemText(btf, item)}${suffix}`);
+    for (const item of list?.items ?? []) push(`\t${itemText(btf, item)}${suffix}`);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
@@ -153,8 +159,11 @@ function itemText(btf: Btf, item: { readonly [name: string]: JsonValue }): strin
 /** What `bpftool -j btf dump ... format raw` prints, as a value for `printBpftoolJson`. */
 export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
   const types: JsonValue[] = [];
+  const allowance = new Allowance(btf, 'the text');
   for (const id of selected(btf, roots)) {
     const { fields, list } = describe(btf, id);
+    allowance.spend(String(fields.name).length);
+    for (const item of list?.items ?? []) allowance.spend(String(item.name).length);
     types.push(list === undefined ? fields : { ...fields, [list.name]: list.items });
   }
   return { types };
