@@ -2,7 +2,7 @@
 // in linear memory, so that a debugger can stop before any instruction, look at the registers and go on.
 
 import { type KernelMemory, layout } from '../memory/memory.js';
-import { catchFault, type Fault } from './fault.js';
+import { catchFault, type Fault } from '../memory/fault.js';
 
 /** A function that waits for another to return: the program it belongs to and where it goes on (slot). */
 export interface CallFrame {

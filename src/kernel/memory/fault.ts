@@ -1,6 +1,6 @@
 // Why a run ended early: what the runtime noted on the CPU before it trapped (runtime/check.ts).
 
-import { type KernelMemory, layout } from '../memory/memory.js';
+import { type KernelMemory, layout } from './memory.js';
 
 export interface Fault {
   /** FAULT_* of the layout. */
