@@ -140,6 +140,10 @@ export const AttachType = {
   NetkitPeer: 55,
   TraceKprobeSession: 56,
   TraceUprobeSession: 57,
+  TraceFsession: 58,
+  TraceFentryMulti: 59,
+  TraceFexitMulti: 60,
+  TraceFsessionMulti: 61,
 } as const;
 export type AttachType = ValueOf<typeof AttachType>;
 

@@ -1,0 +1,7 @@
+// The public names of the object reader.
+
+export { BtfEditor } from './btf-edit.js';
+export { ElfFile } from './file.js';
+export { type ParseOptions, parseObject } from './object.js';
+export { explainUnknownSection, parseSectionName, sectionDefinitions } from './sections.js';
+export type * from './spec.js';
