@@ -25,7 +25,7 @@ export interface FieldFault {
 }
 
 function listed(values: readonly number[]): string {
-  const texts = values.map(String);
+  const texts = values.toSorted((a, b) => a - b).map(String);
   const last = texts.pop();
   return texts.length === 0 ? `${last}` : `${texts.join(', ')} or ${last}`;
 }
