@@ -215,6 +215,7 @@ export const BpfMap_length: u32 = offsetof<BpfMap>('length');
 export const BpfMap_cpuStride: u32 = offsetof<BpfMap>('cpuStride');
 export const BpfMap_access: u32 = offsetof<BpfMap>('access');
 export const BpfMap_count: u32 = offsetof<BpfMap>('count');
+export const BpfMap_buckets: u32 = offsetof<BpfMap>('buckets');
 export const BpfMap_cpus: u32 = offsetof<BpfMap>('cpus');
 
 export const XdpFrame_size: u32 = offsetof<XdpFrame>();

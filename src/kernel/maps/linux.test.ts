@@ -1,0 +1,114 @@
+// Replays on the emulated kernel's maps what test/kernel/record/maps.py did on Linux: same creation, same
+// commands, same errno and the same bytes.
+
+import { describe, expect, test } from 'vitest';
+import golden from '../../../test/kernel/golden/map-errors.json' with { type: 'json' };
+import { BpfError } from '../../bpf/errno.js';
+import type { MapType } from '../../bpf/types.js';
+import { mapTypeName } from '../../bpf/types.js';
+import { KernelMemory } from '../memory/memory.js';
+import { KernelMap, mapTypeDefinition } from './index.js';
+
+type Command = [name: string, args: (string | number | null)[], result: number, out: string | null];
+interface Row {
+  create: number[];
+  result: number;
+  commands: Command[];
+  memlock?: number;
+}
+
+const memory = new KernelMemory({ callHost() {}, now: () => 0 });
+const bytes = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.match(/../g) ?? [], (two) => Number.parseInt(two, 16));
+const hex = (data: Uint8Array): string =>
+  Array.from(data, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** The result of `body` and 0, or the negative errno of its BpfError. */
+function answer<T>(body: () => T): [number, T | undefined] {
+  try {
+    return [0, body()];
+  } catch (error) {
+    if (error instanceof BpfError) return [-error.errno, undefined];
+    throw error;
+  }
+}
+
+function create(row: Row): KernelMap {
+  const [type = 0, keySize = 0, valueSize = 0, maxEntries = 0, flags = 0, numaNode = 0, extra = 0] =
+    row.create;
+  const attr = {
+    type: type as MapType,
+    keySize,
+    valueSize,
+    maxEntries,
+    flags,
+    numaNode,
+    mapExtra: BigInt(extra),
+  };
+  return new KernelMap(memory, 1, attr, golden.cpus);
+}
+
+function run(map: KernelMap, [name, args]: Command): [number, string | null] {
+  const [key, second, third] = args;
+  const keyBytes = typeof key === 'string' ? bytes(key) : null;
+  const must = keyBytes ?? new Uint8Array(0);
+  switch (name) {
+    case 'lookup': {
+      const [result, value] = answer(() => map.lookup(must, (second as number | undefined) ?? 0));
+      return [result, value ? hex(value) : null];
+    }
+    case 'update': {
+      const value = new Uint8Array(map.transferSize);
+      value.set(bytes(second as string));
+      return [answer(() => map.update(must, value, (third as number | undefined) ?? 0))[0], null];
+    }
+    case 'delete':
+      return [answer(() => map.delete(must))[0], null];
+    case 'next': {
+      const [result, next] = answer(() => map.nextKey(keyBytes));
+      return [result, next ? hex(next) : null];
+    }
+    case 'freeze':
+      return [answer(() => map.freeze())[0], null];
+    default:
+      throw new Error(`the golden has an unknown command ${name}`);
+  }
+}
+
+const rows = golden.rows as Row[];
+
+describe(`maps answer as ${golden.kernel} does`, () => {
+  for (const type of new Set(rows.map((row) => row.create[0] ?? 0))) {
+    test(`creating ${mapTypeName(type) ?? `map type ${type}`}: errno and memlock`, () => {
+      const all = rows.filter((row) => row.create[0] === type);
+      const got = all.map((row) => {
+        const [result, map] = answer(() => create(row));
+        const { commands, ...rest } = row;
+        // What is charged for elements that were added later is looked at in the next test.
+        const memlock = map?.memlock;
+        map?.destroy();
+        return { ...rest, result, ...(memlock === undefined ? {} : { memlock }) };
+      });
+      expect(got).toEqual(all.map(({ commands, ...rest }) => rest));
+    });
+  }
+
+  for (const row of rows.filter(({ commands }) => commands.length > 0)) {
+    test(`${row.commands.length} commands on ${mapTypeName(row.create[0] ?? 0)}, created with ${row.create}`, () => {
+      const map = create(row);
+      for (const command of row.commands) {
+        const [result, out] = run(map, command);
+        const expected = command[3] === 'any' && out !== null ? out : command[3];
+        expect([...command.slice(0, 2), result, out]).toEqual([...command.slice(0, 2), command[2], expected]);
+      }
+      map.destroy();
+    });
+  }
+});
+
+test('a map type that the emulated kernel lacks is refused by name', () => {
+  expect(mapTypeDefinition(27)).toBeUndefined();
+  expect(() => create({ create: [27, 0, 0, 4096], result: 0, commands: [] })).toThrow(
+    'BPF_MAP_CREATE: Invalid argument (EINVAL): map type ringbuf is not available in the emulated kernel yet',
+  );
+});

@@ -1,0 +1,364 @@
+// One map of the emulated kernel. Its header and its elements lie in linear memory, where programs use them
+// without leaving WebAssembly; this class is the system call's side: bytes in, bytes out, Linux's errno.
+
+import type { MapCreateAttr } from '../../bpf/bpf.js';
+import { BpfError, Errno } from '../../bpf/errno.js';
+import { MapFlag, type MapType, mapTypeName, type ProgType, UpdateFlag } from '../../bpf/types.js';
+import { type KernelMemory, layout } from '../memory/memory.js';
+import type { MapTypeDefinition } from './definition.js';
+import { round8 } from './definition.js';
+import { mapTypeDefinition } from './table.js';
+
+/** A program as a program array holds it. */
+export interface ProgramReference {
+  readonly id: number;
+  readonly type: ProgType;
+  /** Of the Program in linear memory. */
+  readonly address: number;
+  /** The array refers to the program from now on, or no longer. */
+  retain(): void;
+  release(): void;
+}
+
+/** The program behind a descriptor; undefined when it is none. */
+export type ProgramsByFd = (fd: number) => ProgramReference | undefined;
+
+/** The runtime's functions that are used here. Addresses come back as signed 32 bits. */
+interface MapRuntime {
+  map_create(type: number, key: number, value: number, entries: number, flags: number, cpus: number): number;
+  map_destroy(map: number): void;
+  map_lookup(map: number, key: number, cpu: number): number;
+  map_lookup_copy(map: number, key: number, to: number): number;
+  map_update_all(map: number, key: number, value: number, flags: bigint): number;
+  map_delete(map: number, key: number): number;
+  map_next_key(map: number, key: number, next: number): number;
+}
+
+const updateFlags = [0n, 1n, 2n] as const;
+
+/** Letters, digits, `_` and `.`, at most 15 (bpf_obj_name_cpy). */
+const validName = /^[A-Za-z0-9_.]{0,15}$/;
+
+function refuse(errno: Errno, detail: string): never {
+  throw new BpfError('BPF_MAP_CREATE', errno, detail);
+}
+
+const isU32 = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+
+/** The definition of a map's type when all of `attr` is as Linux wants it; otherwise its error. */
+function validate(attr: MapCreateAttr): MapTypeDefinition {
+  const { type, keySize, valueSize, maxEntries, flags = 0, name = '' } = attr;
+  const definition = mapTypeDefinition(type);
+  if (!definition) {
+    const word = mapTypeName(type);
+    refuse(
+      Errno.EINVAL,
+      word ? `map type ${word} is not available in the emulated kernel yet` : `there is no map type ${type}`,
+    );
+  }
+  for (const [field, value] of Object.entries({ keySize, valueSize, maxEntries, flags })) {
+    if (!isU32(value)) refuse(Errno.EINVAL, `${field} is ${value}, not an unsigned 32-bit number`);
+  }
+  if (!validName.test(name)) {
+    refuse(Errno.EINVAL, `the name "${name}" is not at most 15 letters, digits, "_" and "."`);
+  }
+  if (attr.mapExtra) refuse(Errno.EINVAL, `map_extra means nothing to a ${mapTypeName(type)} map`);
+  if (attr.btfKeyTypeId && !attr.btfValueTypeId) {
+    refuse(Errno.EINVAL, 'there is a BTF type of the key, but none of the value');
+  }
+  const both = (a: number, b: number): boolean => (flags & a) !== 0 && (flags & b) !== 0;
+  if (both(MapFlag.Rdonly, MapFlag.Wronly) || both(MapFlag.RdonlyProg, MapFlag.WronlyProg)) {
+    refuse(Errno.EINVAL, 'the map would be read-only and write-only');
+  }
+  if (flags & MapFlag.NumaNode && attr.numaNode) {
+    refuse(Errno.EINVAL, `there is no NUMA node ${attr.numaNode}`);
+  }
+  const unknown = (flags & ~definition.flags) >>> 0;
+  if (unknown) {
+    refuse(Errno.EINVAL, `flags 0x${unknown.toString(16)} mean nothing to a ${mapTypeName(type)} map`);
+  }
+  if (maxEntries === 0) refuse(Errno.EINVAL, 'max_entries is 0');
+  const refusal = definition.refuse({ type, keySize, valueSize, maxEntries, flags });
+  if (refusal) refuse(refusal.errno, refusal.detail);
+  return definition;
+}
+
+/** A map; its identity is its `id`, its place in linear memory `address` (a BpfMap). */
+export class KernelMap {
+  readonly id: number;
+  readonly name: string;
+  readonly definition: MapTypeDefinition;
+  readonly type: MapType;
+  /** Bytes. */
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  /** Of the BpfMap in linear memory. */
+  readonly address: number;
+  /** Bytes of the value that the system call moves: all CPUs' slots of a per-CPU map. */
+  readonly transferSize: number;
+  readonly #memory: KernelMemory;
+  readonly #runtime: MapRuntime;
+  readonly #cpus: number;
+  readonly #programs: ProgramsByFd;
+  /** What a program array refers to, by index. */
+  readonly #slots = new Map<number, ProgramReference>();
+  /** The type of all programs in a program array, once there was one. */
+  #owner: ProgType | undefined;
+  /** Room for a key, the next key and a value; 0 until first needed. */
+  #scratch = 0;
+  #frozen = false;
+  #destroyed = false;
+
+  /**
+   * Makes a map in `memory` with room for `cpus` CPUs. Throws a BpfError: EINVAL or E2BIG for attributes that
+   * Linux refuses, ENOMEM when the memory does not suffice (nothing is left behind then).
+   */
+  constructor(
+    memory: KernelMemory,
+    id: number,
+    attr: MapCreateAttr,
+    cpus: number,
+    programs: ProgramsByFd = () => undefined,
+  ) {
+    this.definition = validate(attr);
+    this.id = id;
+    this.name = attr.name ?? '';
+    this.type = attr.type;
+    this.keySize = attr.keySize;
+    this.valueSize = attr.valueSize;
+    this.maxEntries = attr.maxEntries;
+    this.flags = attr.flags ?? 0;
+    this.transferSize = this.definition.percpu ? round8(attr.valueSize) * cpus : attr.valueSize;
+    this.#memory = memory;
+    this.#runtime = memory.runtime as unknown as MapRuntime;
+    this.#cpus = cpus;
+    this.#programs = programs;
+    this.address = this.#create();
+    memory.setU32(this.address + layout.BpfMap_id, id);
+  }
+
+  #create(): number {
+    let address = 0;
+    try {
+      address = this.#runtime.map_create(
+        this.type,
+        this.keySize,
+        this.valueSize,
+        this.maxEntries,
+        this.flags,
+        this.#cpus,
+      );
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;
+    }
+    if (!address) {
+      refuse(Errno.ENOMEM, `${this.maxEntries} entries of ${this.keySize} + ${this.transferSize} bytes`);
+    }
+    return address >>> 0;
+  }
+
+  /** Whether the system call may no longer write (BPF_MAP_FREEZE). */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** Elements in use; for arrays all of them. */
+  get count(): number {
+    const isHash = this.#memory.u32(this.address + layout.BpfMap_buckets) !== 0;
+    return isHash ? this.#memory.u32(this.address + layout.BpfMap_count) : this.maxEntries;
+  }
+
+  /** Bytes that Linux would charge. */
+  get memlock(): number {
+    return this.definition.memlock(this, this.#cpus, this.count);
+  }
+
+  /** A copy of the value (all CPUs' values, each in a slot of 8-byte multiples). ENOENT without one. */
+  lookup(key: Uint8Array, flags = 0): Uint8Array {
+    const command = 'BPF_MAP_LOOKUP_ELEM';
+    if (flags & ~UpdateFlag.Lock || flags > UpdateFlag.Lock) this.#flags(command, flags);
+    this.#mayRead(command);
+    if (flags) this.#flags(command, flags);
+    const at = this.#putKey(command, key);
+    if (this.definition.holdsPrograms) {
+      const held = this.#slots.get(this.#memory.u32(at));
+      if (!held) throw new BpfError(command, Errno.ENOENT);
+      const bytes = new Uint8Array(4);
+      new DataView(bytes.buffer).setUint32(0, held.id, true);
+      return bytes;
+    }
+    if (this.definition.percpu) {
+      const to = at + 2 * round8(this.keySize);
+      this.#check(command, this.#runtime.map_lookup_copy(this.address, at, to));
+      return this.#memory.read(to, this.transferSize);
+    }
+    const value = this.#runtime.map_lookup(this.address, at, 0) >>> 0;
+    if (!value) throw new BpfError(command, Errno.ENOENT);
+    return this.#memory.read(value, this.valueSize);
+  }
+
+  /** Sets the value of a key; `flags` is an UpdateFlag. A program array's value is a program's descriptor. */
+  update(key: Uint8Array, value: Uint8Array, flags = 0): void {
+    const command = 'BPF_MAP_UPDATE_ELEM';
+    this.#mayWrite(command);
+    if (value.length !== this.transferSize) {
+      throw new BpfError(
+        command,
+        Errno.EINVAL,
+        `the value has ${value.length} bytes, the map's have ${this.transferSize}`,
+      );
+    }
+    const wide = updateFlags[flags];
+    if (wide === undefined) this.#flags(command, flags);
+    const at = this.#putKey(command, key);
+    if (this.definition.holdsPrograms) {
+      this.#updateProgram(this.#memory.u32(at), value, flags);
+      return;
+    }
+    const from = at + 2 * round8(this.keySize);
+    this.#memory.write(from, value);
+    this.#check(command, this.#runtime.map_update_all(this.address, at, from, wide));
+  }
+
+  /** Removes a key: ENOENT when it is not there, EINVAL for arrays. */
+  delete(key: Uint8Array): void {
+    const command = 'BPF_MAP_DELETE_ELEM';
+    this.#mayWrite(command);
+    const at = this.#putKey(command, key);
+    if (this.definition.holdsPrograms) this.#clearProgram(this.#memory.u32(at));
+    else this.#check(command, this.#runtime.map_delete(this.address, at));
+  }
+
+  /**
+   * The key after `key`, the first for null or (in a hash) for a key that is not there; ENOENT after the last.
+   * A hash has no particular order, but it stays the same while the map does not change.
+   */
+  nextKey(key: Uint8Array | null): Uint8Array {
+    const command = 'BPF_MAP_GET_NEXT_KEY';
+    this.#mayRead(command);
+    const at = key ? this.#putKey(command, key) : this.#room(command);
+    const next = at + round8(this.keySize);
+    this.#check(command, this.#runtime.map_next_key(this.address, key ? at : 0, next));
+    return this.#memory.read(next, this.keySize);
+  }
+
+  /** All keys, as a walk with nextKey finds them. */
+  *keys(): Generator<Uint8Array, void, undefined> {
+    let key: Uint8Array | null = null;
+    for (let seen = 0; seen < this.maxEntries; seen++) {
+      try {
+        key = this.nextKey(key);
+      } catch (error) {
+        if (error instanceof BpfError && error.errno === Errno.ENOENT) return;
+        throw error;
+      }
+      yield key;
+    }
+  }
+
+  /** From now on the system call cannot write; EPERM when it could not before. */
+  freeze(): void {
+    this.#mayWrite('BPF_MAP_FREEZE');
+    this.#frozen = true;
+  }
+
+  /** Empties a program array, as Linux does when the last descriptor and pin of one is gone. */
+  clearPrograms(): void {
+    for (const [index, held] of this.#slots) {
+      this.#setSlot(index, 0);
+      held.release();
+    }
+    this.#slots.clear();
+  }
+
+  /** Gives the memory back. Programs must not refer to the map any more; nor may it be used. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.clearPrograms();
+    if (this.#scratch) this.#memory.free(this.#scratch);
+    this.#runtime.map_destroy(this.address);
+  }
+
+  #updateProgram(index: number, value: Uint8Array, flags: number): void {
+    const command = 'BPF_MAP_UPDATE_ELEM';
+    if (flags !== UpdateFlag.Any) this.#flags(command, flags);
+    if (index >= this.maxEntries) throw this.#beyond(command, index);
+    const fd = new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+    const program = this.#programs(fd);
+    if (!program) throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is no program`);
+    this.#owner ??= program.type;
+    if (program.type !== this.#owner) {
+      throw new BpfError(
+        command,
+        Errno.EINVAL,
+        'the array holds programs of another type, and a tail call stays within one type',
+      );
+    }
+    program.retain();
+    this.#slots.get(index)?.release();
+    this.#slots.set(index, program);
+    this.#setSlot(index, program.address);
+  }
+
+  #clearProgram(index: number): void {
+    const command = 'BPF_MAP_DELETE_ELEM';
+    if (index >= this.maxEntries) throw this.#beyond(command, index);
+    const held = this.#slots.get(index);
+    if (!held) throw new BpfError(command, Errno.ENOENT);
+    this.#slots.delete(index);
+    this.#setSlot(index, 0);
+    held.release();
+  }
+
+  #setSlot(index: number, program: number): void {
+    this.#memory.setU32(this.#memory.u32(this.address + layout.BpfMap_values) + index * 4, program);
+  }
+
+  #beyond(command: string, index: number): BpfError {
+    return new BpfError(command, Errno.E2BIG, `index ${index} is not below max_entries ${this.maxEntries}`);
+  }
+
+  #mayRead(command: string): void {
+    if (this.flags & MapFlag.Wronly) throw new BpfError(command, Errno.EPERM, 'the map is write-only');
+  }
+
+  #mayWrite(command: string): void {
+    if (this.#frozen) throw new BpfError(command, Errno.EPERM, 'the map is frozen');
+    if (this.flags & MapFlag.Rdonly) throw new BpfError(command, Errno.EPERM, 'the map is read-only');
+  }
+
+  #flags(command: string, flags: number): never {
+    const lock = flags === UpdateFlag.Lock ? ' (there is no spin lock in the value)' : '';
+    throw new BpfError(command, Errno.EINVAL, `flags 0x${flags.toString(16)} mean nothing here${lock}`);
+  }
+
+  #check(command: string, result: number): void {
+    if (result < 0) throw new BpfError(command, -result);
+  }
+
+  /** Address of the room for a key, the key after it (each rounded up to 8) and a value. */
+  #room(command: string): number {
+    if (!this.#scratch) {
+      const room = this.#memory.alloc(2 * round8(this.keySize) + this.transferSize);
+      if (room === undefined) throw new BpfError(command, Errno.ENOMEM);
+      this.#scratch = room;
+    }
+    return this.#scratch;
+  }
+
+  #putKey(command: string, key: Uint8Array): number {
+    if (key.length !== this.keySize) {
+      throw new BpfError(
+        command,
+        Errno.EINVAL,
+        `the key has ${key.length} bytes, the map's have ${this.keySize}`,
+      );
+    }
+    const at = this.#room(command);
+    this.#memory.write(at, key);
+    return at;
+  }
+}

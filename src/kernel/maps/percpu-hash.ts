@@ -1,0 +1,21 @@
+// BPF_MAP_TYPE_PERCPU_HASH: a hash map in which each CPU has a value of its own for each key.
+
+import { MapFlag, MapType } from '../../bpf/types.js';
+import { accessFlags, type MapTypeDefinition } from './definition.js';
+import { hashMemlock, refuseHash } from './hash.js';
+
+export const percpuHash: MapTypeDefinition = {
+  type: MapType.PercpuHash,
+  flags: MapFlag.NoPrealloc | MapFlag.ZeroSeed | accessFlags,
+  percpu: true,
+  holdsPrograms: false,
+  helpers: [
+    'map_lookup_elem',
+    'map_update_elem',
+    'map_delete_elem',
+    'for_each_map_elem',
+    'map_lookup_percpu_elem',
+  ],
+  refuse: (shape) => refuseHash(shape, true),
+  memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, true),
+};
