@@ -33,7 +33,14 @@ function reverse(value: bigint, bits: number): bigint {
 }
 
 /** An operation of ALU (width 32) or ALU64; the result is not yet cut to the width. */
-function alu(operation: number, width: 32 | 64, a: bigint, b: bigint, offset: number, register: boolean): bigint {
+function alu(
+  operation: number,
+  width: 32 | 64,
+  a: bigint,
+  b: bigint,
+  offset: number,
+  register: boolean,
+): bigint {
   const signed = (value: bigint) => BigInt.asIntN(width, value);
   const unsigned = (value: bigint) => BigInt.asUintN(width, value);
   const shift = b & BigInt(width - 1);

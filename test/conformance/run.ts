@@ -4,7 +4,10 @@
 import { Interpreter } from '../../src/kernel/interpreter/interpreter.js';
 import { KernelMemory, layout } from '../../src/kernel/memory/memory.js';
 
-export type Engine = 'interpreter';
+/** The engines that `runRaw` knows. */
+export const ENGINES = ['interpreter'] as const;
+
+export type Engine = (typeof ENGINES)[number];
 
 /** Instructions that a run may take. */
 export const BUDGET = 100_000_000;
