@@ -14,7 +14,7 @@ import { SkepError } from '../base/error.js';
 import { faultOf } from './check.js';
 import { instruction } from './construct.js';
 import type { Instruction } from './instruction.js';
-import { type Draft, type Mismatch, matchPattern, PATTERNS, type Pattern } from './pattern.js';
+import { type Draft, type Mismatch, matchPattern, type Pattern, patternsFor } from './pattern.js';
 import { placeOf, type Token, tokenize } from './tokens.js';
 
 /** What assembly text stands for. */
@@ -120,7 +120,7 @@ function parseStatement(
   start: number,
 ): { pattern: Pattern; draft: Draft; next: number } {
   let furthest: Mismatch[] = [];
-  for (const pattern of PATTERNS) {
+  for (const pattern of patternsFor(tokens[start]?.text ?? '')) {
     const draft: Draft = {};
     const result = matchPattern(pattern, tokens, start, draft);
     if (typeof result === 'number') return { pattern, draft, next: result };
@@ -131,7 +131,7 @@ function parseStatement(
   const token = tokens[furthest[0]?.at ?? start] ?? tokens[start];
   if (token === undefined) throw new Error('a statement has at least one token');
   const found = token.kind === 'end' ? 'the statement ends' : `found "${token.text}"`;
-  const expected = furthest[0]?.at === start ? 'an instruction' : choice(furthest);
+  const expected = (furthest[0]?.at ?? start) === start ? 'an instruction' : choice(furthest);
   return fail(token, `expected ${expected}, but ${found}`);
 }
 

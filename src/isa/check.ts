@@ -4,14 +4,8 @@
 
 import type { Instruction } from './instruction.js';
 import { REGISTERS } from './opcodes.js';
-import {
-  type FieldName,
-  type FieldRule,
-  type InstructionRow,
-  isKnownOpcode,
-  rowOf,
-  selectorOf,
-} from './table.js';
+import type { FieldName, FieldRule, InstructionRow } from './row.js';
+import { isKnownOpcode, rowOf, selectorOf } from './table.js';
 
 const FIELDS: readonly FieldName[] = ['dst', 'src', 'offset', 'imm'];
 

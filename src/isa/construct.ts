@@ -3,14 +3,8 @@
 
 import type { Instruction } from './instruction.js';
 import { PseudoSource } from './opcodes.js';
-import {
-  type AccessSize,
-  type AluName,
-  type AtomicName,
-  type ConditionName,
-  type InstructionRow,
-  rowNamed,
-} from './table.js';
+import type { AccessSize, AluName, AtomicName, ConditionName, InstructionRow } from './row.js';
+import { rowNamed } from './table.js';
 
 /** A register as an operand, where a bare number is an immediate: `alu('add', 1, reg(2))`. */
 export interface RegisterOperand {

@@ -6,7 +6,8 @@
 import { functionTarget, imm64Of, jumpTarget, slotOffsets } from './classify.js';
 import type { Instruction } from './instruction.js';
 import { AluOp, CallSource, InsnClass, Source } from './opcodes.js';
-import { type InstructionRow, rowOf, UNKNOWN } from './table.js';
+import type { InstructionRow } from './row.js';
+import { rowOf, UNKNOWN } from './table.js';
 
 /** How `disassembleLlvm` writes. */
 export interface LlvmStyle {

@@ -3,7 +3,8 @@
 // and the pattern that gets furthest says what was expected there.
 
 import type { Instruction } from './instruction.js';
-import { INSTRUCTIONS, type InstructionRow } from './table.js';
+import type { InstructionRow } from './row.js';
+import { INSTRUCTIONS } from './table.js';
 import { type Token, tokenize } from './tokens.js';
 
 /** Where a jump or call goes: a distance in slots, or a label to be looked up when all are known. */
@@ -35,12 +36,34 @@ function elementsOf(text: string): Element[] {
   );
 }
 
-/** Every pattern that the assembler knows. Where two match, the first is meant: `call 5` is a helper. */
-export const PATTERNS: readonly Pattern[] = INSTRUCTIONS.flatMap((row) =>
-  [row.syntax.llvm, row.syntax.exact].flatMap((text) =>
-    text === undefined ? [] : [{ row, elements: elementsOf(text) }],
-  ),
-);
+function compilePatterns(): Pattern[] {
+  return INSTRUCTIONS.flatMap((row) =>
+    [row.syntax.llvm, row.syntax.exact].flatMap((text) =>
+      text === undefined ? [] : [{ row, elements: elementsOf(text) }],
+    ),
+  );
+}
+
+let patterns: readonly Pattern[] | undefined;
+const byFirstWord = new Map<string, readonly Pattern[]>();
+
+/**
+ * The patterns of statements that begin with `word`, none when no statement does.
+ * Where two match, the first is meant: `call 5` is a helper.
+ */
+export function patternsFor(word: string): readonly Pattern[] {
+  const register = REGISTER.test(word);
+  const key = register ? word.toLowerCase() : word;
+  const known = byFirstWord.get(key);
+  if (known !== undefined) return known;
+  patterns ??= compilePatterns();
+  const found = patterns.filter(({ elements: [first] }) =>
+    first !== undefined && 'token' in first ? first.token.text === key : register,
+  );
+  // Only words that begin statements are kept, so that hostile input cannot fill the map.
+  if (found.length > 0) byFirstWord.set(key, found);
+  return found;
+}
 
 /** What an operand took: the index of the next token, or why it took nothing. */
 type Taken = number | Mismatch;
