@@ -92,13 +92,16 @@ export async function* readPackets(
     return undefined;
   };
 
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; at += PIECE) {
-      input.append(chunk.length <= PIECE ? chunk : chunk.subarray(at, at + PIECE));
-      for (let block = next(); block; block = next()) yield block;
+  try {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length && !broken; at += PIECE) {
+        input.append(chunk.length <= PIECE ? chunk : chunk.subarray(at, at + PIECE));
+        for (let block = next(); block; block = next()) yield block;
+      }
       if (broken) break;
     }
-    if (broken) break;
+  } catch (error) {
+    broken = error; // of the source: what it gave before is good
   }
   if (!broken) {
     input.finished = true;
