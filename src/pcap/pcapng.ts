@@ -135,11 +135,13 @@ export class PcapngFormat implements Format {
     }
     if (input.available === 0) return;
     const name =
-      input.available >= 4 ? blockName(input.view.getUint32(input.start, this.#littleEndian)) : 'block';
+      input.available >= 4
+        ? blockName(input.view.getUint32(input.start, this.#littleEndian))
+        : 'type unknown';
     throw damage(
       this.what,
       input.position,
-      `the file ends within a ${name}, ${input.available} bytes after its start`,
+      `the file ends ${input.available} bytes after the start of its last block (${name})`,
       'The capture was cut off; all packets before this block are good.',
     );
   }
