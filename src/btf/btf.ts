@@ -76,7 +76,8 @@ export class Btf {
         where: 'BTF',
       });
     }
-    const littleEndian = bytes[0] === (MAGIC & 0xff);
+    // What is no BTF at all is reported as little endian reads it.
+    const littleEndian = bytes[0] !== MAGIC >>> 8;
     const reader = new ByteReader(bytes, littleEndian, 'BTF');
     const magic = reader.u16(0, 'magic');
     if (magic !== MAGIC) {

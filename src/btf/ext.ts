@@ -65,7 +65,7 @@ export interface BtfExt {
  */
 export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
   const where = '.BTF.ext';
-  const littleEndian = bytes[0] === (MAGIC & 0xff);
+  const littleEndian = bytes[0] !== MAGIC >>> 8;
   const reader = new ByteReader(bytes, littleEndian, where);
   const magic = reader.u16(0, 'magic');
   if (magic !== MAGIC) throw new SkepError(`magic is 0x${magic.toString(16)}, not 0xeb9f`, { where });

@@ -4,7 +4,7 @@
 import { SkepError } from '../base/error.js';
 import type { Btf } from './btf.js';
 
-/** Counts down from what a BTF of this size may fairly ask for: 16 million and 64 for each of its bytes. */
+/** Counts down from what a BTF of this size may fairly ask for: 4 million and 64 for each of its bytes. */
 export class Allowance {
   readonly #what: string;
   #left: number;
@@ -12,7 +12,7 @@ export class Allowance {
   /** `what` is made: "the C text". */
   constructor(btf: Btf, what: string) {
     this.#what = what;
-    this.#left = (1 << 24) + 64 * (btf.bytes.length + (btf.base?.bytes.length ?? 0));
+    this.#left = (1 << 22) + 64 * (btf.bytes.length + (btf.base?.bytes.length ?? 0));
   }
 
   /** Throws a SkepError when nothing is left. */

@@ -167,7 +167,8 @@ function checkType(section: TypeSection, offsets: Uint32Array, index: number): v
     }
     case BtfKind.Enum:
     case BtfKind.Enum64:
-      if (word !== 1 && word !== 2 && word !== 4 && word !== 8) {
+      // clang records an enum that is only declared with no values and no size.
+      if (word !== 1 && word !== 2 && word !== 4 && word !== 8 && (word !== 0 || vlen !== 0)) {
         throw fault(section, id, at, `size ${word} is not 1, 2, 4 or 8`);
       }
       for (let i = 0, p = at + 12, each = eachTail[kind] ?? 0; i < vlen; i++, p += each) {

@@ -161,8 +161,8 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
     } else {
       throw new SkepError(`a ${type.kind} cannot be a bit field`, { where: path });
     }
-    const low = signed ? -(1n << BigInt(bits - 1)) : 0n;
-    const high = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
+    const low = signed && bits > 0 ? -(1n << BigInt(bits - 1)) : 0n;
+    const high = (1n << BigInt(signed && bits > 0 ? bits - 1 : bits)) - 1n;
     if (number < low || number > high) {
       throw new SkepError(`${number} does not fit in ${bits} bits (${low} to ${high})`, { where: path });
     }
