@@ -28,6 +28,7 @@ describe('assembler errors say where and what was expected', () => {
     ['a: a: exit', 'line 2, column 6: the label a is defined twice'],
     ['r1 = 5 /* x', 'line 2, column 10: the comment is not closed by "*/"'],
     ['.long 5', 'line 2, column 3: the directive .long is not supported'],
+    ['.section .maps,"aw",@progbits', 'line 2, column 3: the section .maps has no code'],
     ['r1 = 0x5z', 'line 2, column 8: "0x5z" is no number'],
     ['r1 = `', 'line 2, column 8: "`" has no meaning in BPF assembly'],
     ['ld_pseudo r1, 1, 0x100000005', 'line 2, column 3: the upper imm is 1', 'must be 0'],
@@ -49,6 +50,7 @@ describe('assembler input', () => {
     const text = [
       '\t.text',
       '\t.file\t"f.c"',
+      '\t.section\txdp,"ax",@progbits',
       '\t.globl\tf                               # -- Begin function f',
       '\t.p2align\t3',
       '\t.type\tf,@function',
@@ -71,7 +73,7 @@ describe('assembler input', () => {
       ['LBB0_2', 3],
       ['.Lfunc_end0', 4],
     ]);
-    expect(lines).toEqual([8, 9, 10, 12]);
+    expect(lines).toEqual([9, 10, 11, 13]);
   });
 
   test.each([

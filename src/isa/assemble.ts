@@ -81,10 +81,9 @@ export function assembleUnit(text: string): Assembly {
       define(labels, token, slot);
       at += 2;
     } else if (token.text.startsWith('.')) {
-      if (!IGNORED_DIRECTIVES.has(token.text) && !token.text.startsWith('.cfi_')) {
-        fail(token, `the directive ${token.text} is not supported`);
-      }
+      const start = at;
       while (tokens[at]?.kind !== 'end') at++;
+      directive(token, tokens.slice(start + 1, at));
     } else {
       const { pattern, draft, next } = parseStatement(tokens, at);
       statements.push({ pattern, draft, slot, token });
@@ -101,6 +100,14 @@ export function assembleUnit(text: string): Assembly {
 
 function fail(token: Token, message: string): never {
   throw new SkepError(message, { where: placeOf(token) });
+}
+
+/** Passes over a directive that makes no code; a code section goes on where the last one ended. */
+function directive(token: Token, operands: readonly Token[]): void {
+  if (IGNORED_DIRECTIVES.has(token.text) || token.text.startsWith('.cfi_')) return;
+  if (token.text !== '.section') fail(token, `the directive ${token.text} is not supported`);
+  const flags = operands.find(({ text }) => text.startsWith('"'))?.text ?? '';
+  if (!flags.includes('x')) fail(token, `the section ${operands[0]?.text ?? ''} has no code`);
 }
 
 function define(labels: Labels, token: Token, slot: number): void {

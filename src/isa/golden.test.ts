@@ -220,3 +220,53 @@ needs('LLVM here', missingTool('llvm-mc-19'), 'SKEP_REQUIRE_TOOLS', () => {
     });
   });
 });
+
+needs('clang here', missingTool('clang-19'), 'SKEP_REQUIRE_TOOLS', () => {
+  const SOURCE = `
+    struct ctx { unsigned a, b; unsigned long p; };
+    static __attribute__((noinline)) int mix(unsigned long x, unsigned y) {
+      return x % 7 ? y / 3 : (int)(x >> 5);
+    }
+    int entry(struct ctx *c) {
+      int s = 0;
+      for (unsigned i = 0; i < c->a; i++) s += ((signed char *)c->p)[i] * mix(i, c->b);
+      __sync_fetch_and_add(&c->p, s);
+      c->b = s;
+      switch (s) { case 1: return 5; case 2: return 9; case 3: return 77; }
+      return __builtin_bswap32(s) ^ mix(s, 4);
+    }`;
+
+  test.each([
+    ['v1', 'bpfel'],
+    ['v2', 'bpfel'],
+    ['v3', 'bpfeb'],
+    ['v4', 'bpfel'],
+  ])('its assembly for cpu %s, %s, becomes its object', (cpu, target) => {
+    const folder = mkdtempSync(join(tmpdir(), 'skep-isa-'));
+    try {
+      const compile = (kind: string, file: string): void => {
+        const args = [
+          `--target=${target}`,
+          '-O2',
+          `-mcpu=${cpu}`,
+          '-x',
+          'c',
+          kind,
+          '-',
+          '-o',
+          join(folder, file),
+        ];
+        execFileSync('clang-19', args, { input: SOURCE });
+      };
+      compile('-S', 'code.s');
+      compile('-c', 'code.o');
+      const binary = join(folder, 'code.bin');
+      execFileSync('llvm-objcopy-19', ['-O', 'binary', '-j', '.text', join(folder, 'code.o'), binary]);
+      const insns = assemble(readFileSync(join(folder, 'code.s'), 'utf8'));
+      const code = encode(insns, { littleEndian: target === 'bpfel' });
+      expect(toHex(code)).toBe(readFileSync(binary).toString('hex'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

@@ -228,7 +228,7 @@ function recordXlated(tools, files) {
 function write(name, golden) {
   const { forms, ...header } = golden;
   const rows = forms.map((form) => `    ${JSON.stringify(form)}`).join(',\n');
-  const made = { made: 'node test/isa/make-goldens.mjs', ...header };
+  const made = { made: `node test/isa/make-goldens.mjs ${name.replace('.json', '')}`, ...header };
   writeFileSync(
     join(here, name),
     `${JSON.stringify(made, null, 2).slice(0, -2)},\n  "forms": [\n${rows}\n  ]\n}\n`,
