@@ -33,3 +33,4 @@ export * from './helpers/time';
 export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';
 export { helper_table } from './helpers/dispatch';
+export { interpret_frames } from './frames';

@@ -75,6 +75,11 @@ export interface PacketBatch {
   offsets: Uint32Array;
   /** Return the packets as the program left them. */
   wantData?: boolean;
+  /**
+   * When each packet arrives, in nanoseconds on a clock that starts with the capture: the emulated kernel then shows
+   * the programs this clock, so that a run does not depend on how fast it goes. The real kernel has its own.
+   */
+  times?: Float64Array;
 }
 
 export interface PacketBatchResult {

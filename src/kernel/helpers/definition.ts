@@ -42,6 +42,8 @@ export interface HelperDefinition {
   readonly since: string;
   /** Program types that may call it. */
   readonly programTypes: 'all' | readonly ProgType[];
+  /** It may move the packet's start or end (bpf_helper_changes_pkt_data in Linux). */
+  readonly changesPacket?: true;
   /**
    * Where it runs. `runtime`: the runtime exports `bpf_<name>(cpu, r1..r5)`. `engine`: each engine has it
    * built in. A function: in the host; its result is r0.

@@ -1,0 +1,223 @@
+// Loads, stores and atomics. In checked mode each access is first proven or checked, by where its pointer comes
+// from (provenance.ts): a frame slot, a context field or a global variable needs no check at run time, a packet
+// access one comparison, and only what is not known asks the runtime.
+
+import { layout, POINTER_BASE } from '../memory/memory.js';
+import type { Semantics } from '../../isa/table.js';
+import { FRAME, type Translator } from './translator.js';
+import type { PacketWindow } from './window.js';
+import { I32, I64, Op } from './wasm.js';
+
+/** Results of lookups, kept to check what is derived from them; by the slot of the lookup. */
+export type ElementBases = ReadonlyMap<number, number>;
+
+export interface AccessContext {
+  readonly t: Translator;
+  /** Present in checked mode when the function touches a packet. */
+  readonly window: PacketWindow | undefined;
+  readonly bases: ElementBases;
+}
+
+/** Ends the run. */
+export function fault(t: Translator, kind: number, slot: number, pushAddress: () => void, size: number): void {
+  t.pushCpu();
+  t.body.i32(kind).i32(slot);
+  pushAddress();
+  t.body.i32(size).call(t.callees.runtime.fault).op(Op.unreachable);
+}
+
+/** Calls the runtime's check, which returns only when the access is allowed. */
+function checkInRuntime(t: Translator, slot: number, r: number, offset: number, size: number, write: boolean): void {
+  t.pushCpu();
+  t.push(r);
+  if (offset !== 0) t.body.i64(offset).op(Op.i64_add);
+  t.body
+    .i32(size)
+    .i32(write ? 1 : 0)
+    .i32(slot)
+    .call(t.callees.runtime.check_access);
+}
+
+/** Checks an access in checked mode; whether the check already shows that it always fails does not matter. */
+function check(a: AccessContext, slot: number, r: number, offset: number, size: number, write: boolean): void {
+  const { t } = a;
+  const { body } = t;
+  const p = t.provenance(slot, r);
+  const inRuntime = () => checkInRuntime(t, slot, r, offset, size, write);
+  const within = (at: number, length: number) => at >= 0 && at + size <= length;
+  /** Runs the runtime's check when `r - base + offset` is not below `limit`. */
+  const unlessBelow = (pushBase: () => void, limit: number) => {
+    t.push(r);
+    pushBase();
+    body.op(Op.i64_sub);
+    if (offset !== 0) body.i64(offset).op(Op.i64_add);
+    body.i64(Math.max(limit, 0)).op(Op.i64_ge_u).open(Op.if);
+    inRuntime();
+    body.end();
+  };
+  switch (p?.kind) {
+    case 'stack':
+      if (p.offset === undefined) {
+        unlessBelow(() => {
+          body.get(t.frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
+        }, FRAME - size + 1);
+      } else if (!within(FRAME + p.offset + offset, FRAME)) inRuntime();
+      return;
+    case 'ctx':
+      if (write || !within(p.offset + offset, t.code.context.size)) inRuntime();
+      return;
+    case 'packet':
+      if (!a.window) throw new Error('a packet access without a window');
+      a.window.pushOutside(r, offset, size);
+      body.open(Op.if);
+      inRuntime();
+      body.op(Op.unreachable).end();
+      return;
+    case 'value': {
+      const { map } = p;
+      if (!(write ? map.writable : map.readable)) inRuntime();
+      else if (p.offset === undefined) {
+        unlessBelow(() => body.i64big(POINTER_BASE + BigInt(map.values)), map.valueSize - size + 1);
+      } else if (!within(p.offset + offset, map.valueSize)) inRuntime();
+      return;
+    }
+    case 'element': {
+      const { map } = p;
+      const base = a.bases.get(p.site);
+      if (!(write ? map.writable : map.readable)) inRuntime();
+      else if (p.offset !== undefined) {
+        if (!within(p.offset + offset, map.valueSize)) inRuntime();
+        else if (!p.nonNull) {
+          t.push(r);
+          body.op(Op.i64_const).signed64(0x100000000n).op(Op.i64_lt_u).open(Op.if);
+          inRuntime();
+          body.op(Op.unreachable).end();
+        }
+      } else if (p.nonNull && base !== undefined) {
+        unlessBelow(() => body.get(base), map.valueSize - size + 1);
+      } else inRuntime();
+      return;
+    }
+    default:
+      inRuntime();
+  }
+}
+
+/** Checks the access, pushes its address (i32) and returns the constant to be added by the memory instruction. */
+export function pushAddress(
+  a: AccessContext,
+  slot: number,
+  r: number,
+  offset: number,
+  size: number,
+  write: boolean,
+): number {
+  const { t } = a;
+  if (t.options.checked) check(a, slot, r, offset, size, write);
+  const p = t.provenance(slot, r);
+  if (p?.kind === 'stack' && p.offset !== undefined && FRAME + p.offset + offset >= 0) {
+    t.body.get(t.frame);
+    return FRAME + p.offset + offset;
+  }
+  if (p?.kind === 'value' && p.offset !== undefined) {
+    t.body.i32(p.map.values + p.offset + offset);
+    return 0;
+  }
+  t.push32(r);
+  if (offset >= 0) return offset;
+  t.body.i32(offset).op(Op.i32_add);
+  return 0;
+}
+
+const LOADS: Record<number, readonly [unsigned: Op, signed: Op]> = {
+  1: [Op.i64_load8_u, Op.i64_load8_s],
+  2: [Op.i64_load16_u, Op.i64_load16_s],
+  4: [Op.i64_load32_u, Op.i64_load32_s],
+  8: [Op.i64_load, Op.i64_load],
+};
+
+const STORES: Record<number, Op> = { 1: Op.i64_store8, 2: Op.i64_store16, 4: Op.i64_store32, 8: Op.i64_store };
+
+export const loadOp = (size: number, signed: boolean): Op => LOADS[size]?.[signed ? 1 : 0] ?? Op.i64_load;
+export const storeOp = (size: number): Op => STORES[size] ?? Op.i64_store;
+
+/** `dst = *(size *)(src + offset)`. */
+export function load(a: AccessContext, slot: number, size: number, signed: boolean): void {
+  const { t } = a;
+  const { insn } = t.step(slot);
+  const offset = pushAddress(a, slot, insn.src, insn.offset, size, false);
+  t.body.memory(loadOp(size, signed), offset);
+  t.pop(insn.dst);
+}
+
+/** `*(size *)(dst + offset) = src` or an immediate. */
+export function store(a: AccessContext, slot: number, size: number, operand: 'imm' | 'reg'): void {
+  const { t } = a;
+  const { insn } = t.step(slot);
+  const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
+  if (operand === 'reg') t.push(insn.src);
+  else t.body.i64(insn.imm);
+  t.body.memory(storeOp(size), offset);
+}
+
+/**
+ * Read, modify, write. The memory belongs to one CPU, so plain loads and stores are atomic already.
+ * A 32-bit operation returns the old value zero-extended.
+ */
+export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, { kind: 'atomic' }>): void {
+  const { t } = a;
+  const { body } = t;
+  const { insn } = t.step(slot);
+  const { op, size, fetch } = does;
+  const address = t.scratch(I32);
+  const old = t.scratch(I64);
+  const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
+  body.set(address);
+  body.get(address).memory(loadOp(size, false), offset).set(old);
+  if (op === 'cmpxchg') {
+    body.get(old);
+    t.push(0);
+    if (size === 4) body.i64(0xffffffff).op(Op.i64_and);
+    body.op(Op.i64_eq).open(Op.if).get(address);
+    t.push(insn.src);
+    body.memory(storeOp(size), offset).end().get(old);
+    t.pop(0);
+    return;
+  }
+  body.get(address);
+  if (op === 'xchg') t.push(insn.src);
+  else {
+    body.get(old);
+    t.push(insn.src);
+    body.op({ add: Op.i64_add, or: Op.i64_or, and: Op.i64_and, xor: Op.i64_xor }[op]);
+  }
+  body.memory(storeOp(size), offset);
+  if (fetch) {
+    body.get(old);
+    t.pop(insn.src);
+  }
+}
+
+/**
+ * Legacy packet access: network byte order, from the packet's start; outside the packet it ends the function with 0
+ * (RFC 9669, section 5.1; Linux, bpf_gen_ld_abs).
+ */
+export function packetLoad(t: Translator, slot: number, size: number, indirect: boolean, swap: () => void): void {
+  const { insn } = t.step(slot);
+  const { body } = t;
+  const at = t.scratch(I64, 1);
+  body.i32(insn.imm);
+  if (indirect) {
+    t.push32(insn.src);
+    body.op(Op.i32_add);
+  }
+  body.op(Op.i64_extend_i32_u).tee(at).i64(size).op(Op.i64_add);
+  t.loadCpu(layout.Cpu_packetEnd);
+  t.loadCpu(layout.Cpu_packetStart);
+  body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if).i64(0).op(Op.return).end();
+  body.get(at).op(Op.i32_wrap_i64);
+  t.loadCpu(layout.Cpu_packetStart);
+  body.op(Op.i32_add).memory(loadOp(size, false), 0);
+  if (size > 1) swap();
+  t.pop(0);
+}

@@ -1,0 +1,240 @@
+// Calls: helpers (inlined where that pays, straight into the runtime otherwise), subprograms, tail calls.
+
+import type { ArgType, HelperDefinition } from '../helpers/definition.js';
+import { layout, POINTER_BASE } from '../memory/memory.js';
+import { type AccessContext, pushAddress } from './access.js';
+import type { MapConstant } from './code.js';
+import type { Provenance } from './provenance.js';
+import { FRAME, type Translator } from './translator.js';
+import { I32, I64, Op } from './wasm.js';
+
+const MAP_LOOKUP_ELEM = 1;
+const MAP_UPDATE_ELEM = 2;
+const TAIL_CALL = 12;
+
+/** How the runtime's check_arguments names what an argument must be. */
+const ARGUMENT_KINDS: Record<ArgType, number> = {
+  anything: layout.ARG_ANYTHING,
+  ctx: layout.ARG_CTX,
+  map: layout.ARG_MAP,
+  'prog-array': layout.ARG_PROG_ARRAY,
+  'map-key': layout.ARG_MAP_KEY,
+  'map-value': layout.ARG_MAP_VALUE,
+  read: layout.ARG_READ,
+  write: layout.ARG_WRITE,
+  'read-or-null': layout.ARG_READ_OR_NULL,
+};
+
+/** Whether `size` bytes at `p` can be read on every path, known without running. */
+function isReadable(p: Provenance, size: number): boolean {
+  if (p?.kind === 'stack') return p.offset !== undefined && p.offset >= -FRAME && p.offset + size <= 0;
+  if (p?.kind === 'value' || (p?.kind === 'element' && p.nonNull)) {
+    return p.map.readable && p.offset !== undefined && p.offset >= 0 && p.offset + size <= p.map.valueSize;
+  }
+  return false;
+}
+
+/** Whether an argument is what it must be, known without running. `next` is the argument after it. */
+function isProven(t: Translator, type: ArgType, p: Provenance, next: Provenance, first: Provenance): boolean {
+  switch (type) {
+    case 'anything':
+      return true;
+    case 'ctx':
+      return p?.kind === 'ctx' && p.offset === 0;
+    case 'map':
+      return p?.kind === 'map';
+    case 'prog-array':
+      return p?.kind === 'map' && p.map.kind === 'prog-array';
+    case 'map-key':
+      return first?.kind === 'map' && isReadable(p, first.map.keySize);
+    case 'map-value':
+      return first?.kind === 'map' && isReadable(p, first.map.valueSize);
+    case 'read':
+    case 'read-or-null':
+      return next?.kind === 'number' && next.value >= 0 && isReadable(p, next.value);
+    case 'write':
+      return (
+        next?.kind === 'number' &&
+        next.value >= 0 &&
+        isReadable(p, next.value) &&
+        (p?.kind === 'stack' || ((p?.kind === 'value' || p?.kind === 'element') && p.map.writable))
+      );
+  }
+}
+
+/** Checked mode: has the runtime check the arguments that are not known to be right. */
+function checkArguments(t: Translator, slot: number, helper: HelperDefinition): void {
+  let kinds = 0;
+  helper.args.forEach((type, i) => {
+    const p = t.provenance(slot, i + 1);
+    if (isProven(t, type, p, t.provenance(slot, i + 2), t.provenance(slot, 1))) return;
+    kinds |= ARGUMENT_KINDS[type] << (4 * i);
+  });
+  if (kinds === 0) return;
+  t.pushCpu();
+  t.body.i32(kinds).i32(slot);
+  for (let r = 1; r <= 5; r++) t.push(r);
+  t.body.call(t.callees.runtime.check_arguments);
+}
+
+/** A helper call; r0 is its result. */
+export function helperCall(a: AccessContext, slot: number, helper: HelperDefinition): void {
+  const { t } = a;
+  const { body } = t;
+  const first = t.provenance(slot, 1);
+  const map = first?.kind === 'map' ? first.map : undefined;
+  if (helper.id === TAIL_CALL) {
+    if (t.options.checked) checkArguments(t, slot, helper);
+    tailCall(t, slot);
+    return;
+  }
+  if (helper.id === MAP_LOOKUP_ELEM && map && lookup(a, slot, map)) {
+    keepElement(a, slot);
+    return;
+  }
+  if (t.options.checked) checkArguments(t, slot, helper);
+  if (helper.id === MAP_UPDATE_ELEM && map?.kind === 'hash') {
+    body.i32(map.address);
+    t.push32(2);
+    t.push32(3);
+    t.push(4);
+    t.loadCpu(layout.Cpu_id);
+    body.call(t.callees.runtime.htab_update).op(Op.i64_extend_i32_s);
+    t.pop(0);
+    return;
+  }
+  const index = t.callees.helpers.get(helper.id);
+  t.pushCpu();
+  if (index !== undefined) {
+    for (let r = 1; r <= helper.args.length; r++) t.push(r);
+    body.call(index);
+  } else {
+    body.i32(helper.id);
+    for (let r = 1; r <= 5; r++) t.push(r);
+    body.call(t.callees.runtime.call_helper);
+  }
+  t.pop(0);
+  keepElement(a, slot);
+  a.window?.reloadAfter(helper);
+}
+
+/** Keeps what a lookup found, when a later access is checked against it. */
+function keepElement(a: AccessContext, slot: number): void {
+  const base = a.bases.get(slot);
+  if (base === undefined) return;
+  a.t.push(0);
+  a.t.body.set(base);
+}
+
+/** bpf_map_lookup_elem on a known map, without a generic call; false when there is no such way. */
+function lookup(a: AccessContext, slot: number, map: MapConstant): boolean {
+  const { t } = a;
+  const { body } = t;
+  const { runtime } = t.callees;
+  const found = () => {
+    const value = t.scratch(I32);
+    // A null stays 0, anything else becomes a kernel pointer.
+    body.tee(value).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or).i64(0).get(value).op(Op.select);
+    t.pop(0);
+  };
+  switch (map.kind) {
+    case 'array':
+    case 'percpu-array': {
+      const index = t.scratch(I32);
+      const offset = pushAddress(a, slot, 2, 0, 4, false);
+      body.memory(Op.i32_load, offset).set(index);
+      body.get(index).op(Op.i64_extend_i32_u);
+      body.i64(map.elementSize).op(Op.i64_mul);
+      body.i64big(POINTER_BASE + BigInt(map.values)).op(Op.i64_add);
+      if (map.kind === 'percpu-array') {
+        t.loadCpu(layout.Cpu_id);
+        body.op(Op.i64_extend_i32_u).i64(map.cpuStride).op(Op.i64_mul).op(Op.i64_add);
+      }
+      body.i64(0).get(index).i32(map.maxEntries).op(Op.i32_lt_u).op(Op.select);
+      t.pop(0);
+      return true;
+    }
+    case 'hash': {
+      const callee =
+        map.keySize === 4
+          ? runtime.htab_lookup_4
+          : map.keySize === 8
+            ? runtime.htab_lookup_8
+            : map.keySize === 16
+              ? runtime.htab_lookup_16
+              : runtime.htab_lookup;
+      body.i32(map.address);
+      const offset = pushAddress(a, slot, 2, 0, map.keySize, false);
+      if (offset !== 0) body.i32(offset).op(Op.i32_add);
+      body.call(callee);
+      found();
+      return true;
+    }
+    case 'percpu-hash': {
+      body.i32(map.address);
+      const offset = pushAddress(a, slot, 2, 0, map.keySize, false);
+      if (offset !== 0) body.i32(offset).op(Op.i32_add);
+      t.loadCpu(layout.Cpu_id);
+      body.call(runtime.percpu_htab_lookup);
+      found();
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+/**
+ * bpf_tail_call(ctx, prog_array, index): the program takes this function's place and its stack frame. It goes on with
+ * the next instruction when the index is too large, the slot is empty, or 33 tail calls were made.
+ */
+function tailCall(t: Translator, slot: number): void {
+  const { body } = t;
+  const program = t.scratch(I32);
+  const calls = t.scratch(I32, 1);
+  const known = t.provenance(slot, 2);
+  const map = known?.kind === 'map' ? known.map : undefined;
+  t.push32(3);
+  if (map) body.i32(map.maxEntries);
+  else {
+    t.push32(2);
+    body.memory(Op.i32_load, layout.BpfMap_maxEntries);
+  }
+  body.op(Op.i32_lt_u).open(Op.if);
+  t.loadCpu(layout.Cpu_tailCalls);
+  body.tee(calls).i32(layout.MAX_TAIL_CALLS).op(Op.i32_lt_u).open(Op.if);
+  if (map) body.i32(map.values);
+  else {
+    t.push32(2);
+    body.memory(Op.i32_load, layout.BpfMap_values);
+  }
+  t.push32(3);
+  body.i32(4).op(Op.i32_mul).op(Op.i32_add).memory(Op.i32_load, 0).tee(program).open(Op.if);
+  t.pushCpu();
+  body.get(calls).i32(1).op(Op.i32_add).memory(Op.i32_store, layout.Cpu_tailCalls);
+  t.pushCpu();
+  body.get(program).memory(Op.i32_store, layout.Cpu_program);
+  t.storeBudget();
+  t.push(1);
+  body.get(t.frame).get(program).memory(Op.i32_load, layout.Program_entry);
+  body.op(Op.return_call_indirect).unsigned(t.callees.mainType).unsigned(0);
+  body.end().end().end();
+}
+
+/** A bpf-to-bpf call: the callee's frame lies below ours. */
+export function localCall(a: AccessContext, entry: number): void {
+  const { t } = a;
+  const index = t.callees.subprograms.get(entry);
+  if (index === undefined) throw new Error(`no subprogram at ${entry}`);
+  t.storeBudget();
+  for (let r = 1; r <= 5; r++) t.push(r);
+  t.body.get(t.frame).i32(FRAME).op(Op.i32_sub).call(index);
+  t.pop(0);
+  t.loadBudget();
+  if (t.options.movesPacket) a.window?.reload();
+}
+
+/** Locals for the results of the lookups at `sites`. */
+export function elementBases(t: Translator, sites: Iterable<number>): Map<number, number> {
+  return new Map([...sites].map((site) => [site, t.body.local(I64)]));
+}

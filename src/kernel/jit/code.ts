@@ -1,0 +1,59 @@
+// A loaded program as the JIT reads it: one step a slot, and what the loader knows about its constants.
+
+import type { Instruction } from '../../isa/instruction.js';
+import type { Semantics } from '../../isa/table.js';
+
+/** One instruction with its meaning. The second slot of a wide one has none. */
+export interface Step {
+  readonly insn: Instruction;
+  readonly does: Semantics;
+}
+
+/** A map as compiled code knows it: its place in linear memory never changes. */
+export interface MapConstant {
+  /** Address of the BpfMap header. */
+  readonly address: number;
+  readonly kind: 'array' | 'percpu-array' | 'hash' | 'percpu-hash' | 'prog-array' | 'other';
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** First element, and the distance from one to the next. */
+  readonly values: number;
+  readonly elementSize: number;
+  /** Bytes from one CPU's values to the next. */
+  readonly cpuStride: number;
+  readonly writable: boolean;
+  readonly readable: boolean;
+}
+
+/** What an `ld_imm64` stands for, beyond its number. */
+export type Constant =
+  | { readonly kind: 'map'; readonly map: MapConstant }
+  /** An address inside the map's first value. */
+  | { readonly kind: 'value'; readonly map: MapConstant; readonly offset: number };
+
+/** What kind of context the program gets; from the program type's row. */
+export interface ContextShape {
+  readonly size: number;
+  /** Byte offsets of 4-byte fields that hold packet pointers. */
+  readonly packetFields: readonly number[];
+}
+
+export interface Code {
+  /** By slot. */
+  readonly steps: readonly (Step | undefined)[];
+  /** By slot of an `ld_imm64`. */
+  readonly constants: ReadonlyMap<number, Constant>;
+  readonly context: ContextShape;
+}
+
+/** Slots that an instruction takes. */
+export const width = (step: Step): number => (step.does.kind === 'loadImm64' ? 2 : 1);
+
+/** Where a jump, branch, local call or function address goes. */
+export function target(slot: number, step: Step): number {
+  const { insn, does } = step;
+  const inImm =
+    (does.kind === 'jump' && does.distanceIn === 'imm') || does.kind === 'call' || does.kind === 'loadImm64';
+  return slot + width(step) - (does.kind === 'loadImm64' ? 1 : 0) + (inImm ? insn.imm : insn.offset);
+}

@@ -1,0 +1,124 @@
+// The JIT as an engine: a program's module, its instance, and the change to optimised code when it gets hot.
+
+import type { RunnableProgram, RunOutcome } from '../engine.js';
+import { catchFault } from '../memory/fault.js';
+import { type KernelMemory, layout } from '../memory/memory.js';
+import type { Code } from './code.js';
+import { marked, moduleCompiler } from './compiler.js';
+import { compileProgram, type JitOptions } from './module.js';
+
+/** Runs after which a program counts as hot; optimising costs about as much as this many short runs save. */
+const HOT = 1000;
+
+/** The entries of all compiled programs, for tail calls. Entry 0 stays empty: "not compiled". */
+export class ProgramTable {
+  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
+  readonly #free: number[] = [];
+  #next = 1;
+
+  add(entry: CallableFunction): number {
+    const index = this.#free.pop() ?? this.#next++;
+    if (index >= this.table.length) this.table.grow(this.table.length);
+    this.table.set(index, entry);
+    return index;
+  }
+
+  replace(index: number, entry: CallableFunction): void {
+    this.table.set(index, entry);
+  }
+
+  remove(index: number): void {
+    this.table.set(index, null);
+    this.#free.push(index);
+  }
+}
+
+interface ModuleExports {
+  main: CallableFunction;
+  run(program: number, frames: number, count: number, stride: number, budget: number): void;
+}
+
+export class JitProgram implements RunnableProgram {
+  readonly #bytes: Uint8Array;
+  readonly #memory: KernelMemory;
+  readonly #table: ProgramTable;
+  readonly #cpu: number;
+  readonly #program: number;
+  #exports: ModuleExports;
+  #runs = 0;
+  #optimized = false;
+
+  private constructor(
+    bytes: Uint8Array,
+    module: WebAssembly.Module,
+    memory: KernelMemory,
+    table: ProgramTable,
+    cpu: number,
+    program: number,
+  ) {
+    this.#bytes = bytes;
+    this.#memory = memory;
+    this.#table = table;
+    this.#cpu = cpu;
+    this.#program = program;
+    this.#exports = this.#instantiate(module);
+    memory.setU32(program + layout.Program_entry, table.add(this.#exports.main));
+  }
+
+  /** Compiles `code`. `cpu` and `program` are addresses of a Cpu and a Program. */
+  static async load(
+    code: Code,
+    options: JitOptions,
+    memory: KernelMemory,
+    table: ProgramTable,
+    cpu: number,
+    program: number,
+  ): Promise<JitProgram> {
+    const bytes = compileProgram(code, options);
+    const module = await moduleCompiler().baseline(bytes);
+    return new JitProgram(bytes, module, memory, table, cpu, program);
+  }
+
+  get codeSize(): number {
+    return this.#bytes.length;
+  }
+
+  /** The WebAssembly binary, as it was made. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  #instantiate(module: WebAssembly.Module): ModuleExports {
+    const instance = new WebAssembly.Instance(module, {
+      env: {
+        memory: this.#memory.memory,
+        cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, this.#cpu),
+        programs: this.#table.table,
+      },
+      runtime: this.#memory.runtime as unknown as WebAssembly.ModuleImports,
+    });
+    return instance.exports as unknown as ModuleExports;
+  }
+
+  async prepare(runs: number): Promise<void> {
+    this.#runs += runs;
+    if (this.#optimized || this.#runs < HOT) return;
+    this.#optimized = true;
+    this.#exports = this.#instantiate(await moduleCompiler().optimized(marked(this.#bytes)));
+    this.#table.replace(this.#memory.u32(this.#program + layout.Program_entry), this.#exports.main);
+  }
+
+  run(frames: number, from: number, count: number, stride: number, budget: number): RunOutcome {
+    const cpu = this.#cpu;
+    this.#memory.setU32(cpu + layout.Cpu_frameIndex, from);
+    const fault = catchFault(this.#memory, cpu, () => {
+      this.#exports.run(this.#program, frames, count, stride, budget);
+    });
+    return { index: this.#memory.u32(cpu + layout.Cpu_frameIndex), fault };
+  }
+
+  dispose(): void {
+    this.#table.remove(this.#memory.u32(this.#program + layout.Program_entry));
+    this.#memory.setU32(this.#program + layout.Program_entry, 0);
+  }
+}

@@ -1,0 +1,166 @@
+// A whole program as one WebAssembly module:
+//
+//    main(ctx, frame)                             the program, also the target of tail calls
+//    sub_<slot>(r1..r5, frame)                    its subprograms
+//    run(program, frames, count, stride, budget)  runs main once a frame, so that a batch of packets
+//                                                 crosses from JavaScript once; goes on from Cpu.frameIndex
+
+import type { HelperDefinition } from '../helpers/definition.js';
+import { layout, POINTER_BASE } from '../memory/memory.js';
+import { type Callees, importRuntime } from './callees.js';
+import { buildGraph, type Graph, simplify } from './cfg.js';
+import { type Code, target } from './code.js';
+import { translate } from './function.js';
+import { analyse, join, type Provenance, type Provenances } from './provenance.js';
+import { makeReducible } from './structure.js';
+import { FRAME, MAIN_TYPE, SUBPROGRAM_TYPE, type TranslationOptions } from './translator.js';
+import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';
+
+export interface JitOptions {
+  readonly checked: boolean;
+  readonly helpers: (id: number) => HelperDefinition | undefined;
+}
+
+const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] };
+
+interface FunctionPlan {
+  readonly entry: number;
+  readonly graph: Graph;
+  provenances: Provenances;
+}
+
+/** Compiles a checked program (see verifier/structure.ts) to the bytes of a module. */
+export function compileProgram(code: Code, options: JitOptions): Uint8Array {
+  const called = new Set<HelperDefinition>();
+  for (const step of code.steps) {
+    if (step?.does.kind !== 'call' || step.does.target !== 'helper') continue;
+    const helper = options.helpers(step.insn.imm);
+    if (helper) called.add(helper);
+  }
+  const translation: TranslationOptions = {
+    ...options,
+    movesPacket: [...called].some((helper) => helper.changesPacket),
+  };
+  const plans = planFunctions(code, options.helpers);
+  const module = new ModuleBuilder();
+  const imports = importRuntime(module, called);
+  const indices = plans.map(({ entry }) =>
+    module.declare(
+      entry === 0 ? 'main' : `sub_${entry}`,
+      entry === 0 ? MAIN_TYPE : SUBPROGRAM_TYPE,
+      entry === 0,
+    ),
+  );
+  const callees: Callees = {
+    ...imports,
+    subprograms: new Map(plans.map(({ entry }, i) => [entry, indices[i] ?? 0])),
+    mainType: module.typeIndex(MAIN_TYPE),
+  };
+  plans.forEach(({ entry, graph, provenances }, i) => {
+    const type = entry === 0 ? MAIN_TYPE : SUBPROGRAM_TYPE;
+    module.define(
+      indices[i] ?? 0,
+      translate({ code, graph, provenances, callees, options: translation, type }),
+    );
+  });
+  module.define(module.declare('run', RUN_TYPE, true), driver(callees.subprograms.get(0) ?? 0));
+  return module.encode();
+}
+
+/** The functions in an order in which callers come before callees, so that arguments are known. */
+function planFunctions(code: Code, helpers: JitOptions['helpers']): FunctionPlan[] {
+  const graphs = new Map<number, Graph>();
+  const callees = new Map<number, number[]>();
+  const postorder: number[] = [];
+  const visit = [{ entry: 0, next: 0 }];
+  graphs.set(0, graphAt(code, 0));
+  for (let top = visit.at(-1); top; top = visit.at(-1)) {
+    const { entry } = top;
+    let calls = callees.get(entry);
+    if (!calls) {
+      calls = localCalls(code, graphs.get(entry));
+      callees.set(entry, calls);
+    }
+    const callee = calls[top.next++];
+    if (callee === undefined) {
+      postorder.push(entry);
+      visit.pop();
+    } else if (!graphs.has(callee)) {
+      graphs.set(callee, graphAt(code, callee));
+      visit.push({ entry: callee, next: 0 });
+    }
+  }
+  const args = new Map<number, Provenance[]>([[0, [{ kind: 'ctx', offset: 0 }]]]);
+  return postorder.reverse().map((entry) => {
+    const graph = graphs.get(entry) ?? graphAt(code, entry);
+    const found = analyse(code, graph, args.get(entry) ?? [], helpers);
+    for (const call of found.calls) {
+      const passed = call.args.map(acrossCall);
+      const known = args.get(call.entry);
+      args.set(call.entry, known ? known.map((p, i) => join(p, passed[i])) : passed);
+    }
+    return { entry, graph, provenances: found.before };
+  });
+}
+
+/** What stays true in the callee: its frame is another, and the lookup's result is not kept there. */
+function acrossCall(p: Provenance): Provenance {
+  return p?.kind === 'stack' || p?.kind === 'element' ? undefined : p;
+}
+
+function graphAt(code: Code, entry: number): Graph {
+  const graph = buildGraph(code, entry);
+  simplify(graph, code);
+  makeReducible(graph);
+  return graph;
+}
+
+function localCalls(code: Code, graph: Graph | undefined): number[] {
+  const found: number[] = [];
+  for (const block of graph?.blocks.values() ?? []) {
+    for (const item of block.items) {
+      if (item.kind !== 'insn') continue;
+      const step = code.steps[item.slot];
+      if (step?.does.kind === 'call' && step.does.target === 'local') found.push(target(item.slot, step));
+    }
+  }
+  return found;
+}
+
+/** The body of `run`. */
+function driver(main: number): FunctionBody {
+  const body = new FunctionBody(RUN_TYPE);
+  const [program, frames, count, stride, budget] = [0, 1, 2, 3, 4];
+  const cpu = body.local(I32);
+  const frame = body.local(I32);
+  const index = body.local(I32);
+  const setCpu = (field: number, push: () => void) => {
+    body.get(cpu);
+    push();
+    body.memory(Op.i32_store, field);
+  };
+  const ofFrame = (field: number) => () => body.get(frame).memory(Op.i32_load, field);
+  body.op(Op.global_get).unsigned(0).set(cpu);
+  body.get(cpu).memory(Op.i32_load, layout.Cpu_frameIndex).set(index);
+  body.open(Op.block).open(Op.loop);
+  body.get(index).get(count).op(Op.i32_ge_u).op(Op.br_if).unsigned(1);
+  body.get(frames).get(index).get(stride).op(Op.i32_mul).op(Op.i32_add).set(frame);
+  setCpu(layout.Cpu_frameIndex, () => body.get(index));
+  setCpu(layout.Cpu_program, () => body.get(program));
+  setCpu(layout.Cpu_ctx, () => body.get(frame));
+  setCpu(layout.Cpu_packetStart, ofFrame(layout.XdpFrame_dataMeta));
+  setCpu(layout.Cpu_packetEnd, ofFrame(layout.XdpFrame_dataEnd));
+  setCpu(layout.Cpu_tailCalls, () => body.i32(0));
+  setCpu(layout.Cpu_budget, () => body.get(budget));
+  setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
+  body.get(frame);
+  body.get(frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
+  body.get(cpu).memory(Op.i32_load, layout.Cpu_stackEnd).i32(FRAME).op(Op.i32_sub);
+  body.call(main).memory(Op.i64_store, layout.XdpFrame_result);
+  body.get(frame).get(cpu).memory(Op.i32_load, layout.Cpu_redirectIfindex);
+  body.memory(Op.i32_store, layout.XdpFrame_redirectIfindex);
+  body.get(index).i32(1).op(Op.i32_add).set(index);
+  body.op(Op.br).unsigned(0).end().end();
+  setCpu(layout.Cpu_frameIndex, () => body.get(index));
+  return body;
+}
