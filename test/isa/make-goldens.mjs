@@ -226,14 +226,13 @@ function recordXlated(tools, files) {
 }
 
 function write(name, golden) {
-  const { forms, ...header } = golden;
-  const rows = forms.map((form) => `    ${JSON.stringify(form)}`).join(',\n');
-  const made = { made: `node test/isa/make-goldens.mjs ${name.replace('.json', '')}`, ...header };
-  writeFileSync(
-    join(here, name),
-    `${JSON.stringify(made, null, 2).slice(0, -2)},\n  "forms": [\n${rows}\n  ]\n}\n`,
-  );
-  console.log(`${name}: ${forms.length} instructions`);
+  const made = `node test/isa/make-goldens.mjs ${name.replace('.json', '')}`;
+  const file = join(here, name);
+  // Only the outermost level broken into lines; the project's formatter then settles the rest.
+  const forms = golden.forms.map((form) => JSON.stringify(form)).join(',\n');
+  writeFileSync(file, `${JSON.stringify({ made, ...golden, forms: [] }).slice(0, -2)}${forms}]}`);
+  execFileSync('npx', ['biome', 'format', '--write', file], { stdio: 'ignore', cwd: join(here, '../..') });
+  console.log(`${name}: ${golden.forms.length} instructions`);
 }
 
 try {
