@@ -156,7 +156,10 @@ function itemText(btf: Btf, item: { readonly [name: string]: JsonValue }): strin
   return words.join(' ');
 }
 
-/** What `bpftool -j btf dump ... format raw` prints, as a value for `printBpftoolJson`. */
+/**
+ * What `bpftool -j btf dump ... format raw` prints, as a value for `printBpftoolJson`. Unsigned enumerators
+ * from 2^31 on are widened there as if they were signed, and so here.
+ */
 export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
   const types: JsonValue[] = [];
   const allowance = new Allowance(btf, 'the text');
@@ -164,7 +167,13 @@ export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
     const { fields, list } = describe(btf, id);
     allowance.spend(String(fields.name).length);
     for (const item of list?.items ?? []) allowance.spend(String(item.name).length);
-    types.push(list === undefined ? fields : { ...fields, [list.name]: list.items });
+    types.push(list === undefined ? fields : { ...fields, [list.name]: list.items.map(widened) });
   }
   return { types };
+}
+
+function widened(item: { readonly [name: string]: JsonValue }): JsonValue {
+  const { val } = item;
+  if (typeof val !== 'number' || val <= 0x7fffffff) return item;
+  return { ...item, val: BigInt.asUintN(64, BigInt(val | 0)) };
 }
