@@ -36,6 +36,9 @@ if (!existsSync('/usr/include/bpf/bpf_helpers.h')) {
   );
 }
 
+/** The compiler that an object's debug information names. */
+const producer = (object) => /[\x20-\x7e]*clang version [\x20-\x7e]+/.exec(object.toString('latin1'))?.[0];
+
 // Compiled in the source's own folder by relative name, so that no path of this machine gets into the object.
 const compile = (folder, name, output) =>
   spawnSync(
@@ -70,7 +73,9 @@ try {
       if (old?.equals(fresh)) continue;
       changed.push(object);
       if (!check) writeFileSync(path.join(root, object), fresh);
-      console.log(`${object}: ${old ? 'differs' : 'is missing'}${check ? '' : ', written'}`);
+      const maker = old && producer(old);
+      const why = maker && maker !== producer(fresh) ? `, it was made by ${maker}` : '';
+      console.log(`${object}: ${old ? 'differs' : 'is missing'}${why}${check ? '' : ', written'}`);
     }
     const orphans = readdirSync(path.join(root, folder))
       .filter((name) => name.endsWith('.bpf.o') && !sources.includes(name.replace(/\.o$/, '.c')))
