@@ -125,8 +125,11 @@ export const describeSection = (section: { index: number; name: string }): strin
   section.name === '' ? `section ${section.index}` : `section ${section.index} '${section.name}'`;
 
 /** A symbol for an error message: `symbol 12 'counter'`. */
-export const describeSymbol = (symbol: ElfSymbol): string =>
-  symbol.name === '' ? `symbol ${symbol.index}` : `symbol ${symbol.index} '${symbol.name}'`;
+export const describeSymbol = (symbol: ElfSymbol): string => {
+  if (symbol.name !== '') return `symbol ${symbol.index} '${symbol.name}'`;
+  const section = symbol.type === SymbolType.Section ? ` (section ${symbol.section})` : '';
+  return `symbol ${symbol.index}${section}`;
+};
 
 /** A relocatable ELF64 object for BPF. */
 export class ElfFile {
