@@ -65,6 +65,8 @@ try {
   const bytes = (list) => [...list].map(String);
   const hash = join(bpffs, 'maps', 'hash');
   run('bpftool', 'map', 'update', 'pinned', hash, 'key', ...bytes(key), 'value', ...bytes(value));
+  const loaded = run('bpftool', 'btf', 'dump', 'map', 'pinned', hash, 'all');
+  keep('values.loaded.raw.txt', loaded);
   for (const map of ['hash', 'values_data', 'values_bss', 'values_rodata']) {
     const pinned = join(bpffs, 'maps', map);
     keep(`${map}.map.txt`, run('bpftool', 'map', 'dump', 'pinned', pinned));
@@ -96,6 +98,8 @@ keep(
         '*.btf, *.btfext': 'the sections .BTF and .BTF.ext',
         '*.raw.txt, *.raw.json.txt, *.raw.pretty.txt': 'bpftool [-j|-p] btf dump file X.btf format raw',
         '*.h': 'bpftool btf dump file X.btf format c',
+        'values.loaded.raw.txt':
+          'bpftool btf dump map pinned X all: the types as loaded, with the offsets of variables',
         '*.map.txt, *.map.json.txt, *.map.pretty.txt': 'bpftool [-j|-p] map dump, of values.bpf.c loaded',
         'core.lines.txt': 'llvm-objdump -d -l -r --no-show-raw-insn, without DWARF',
         'core.source.txt': 'llvm-objdump -d -S -r --no-show-raw-insn, without DWARF',
