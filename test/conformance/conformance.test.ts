@@ -1,6 +1,7 @@
 // Every instruction and its edges on every engine, against what Linux answered.
 
 import { describe, expect, test } from 'vitest';
+import { BpfError } from '../../src/bpf/errno.js';
 import { decode, INSTRUCTIONS, rowOf } from '../../src/isa/index.js';
 import { CASES, type Group } from './cases.js';
 import { codeOf, goldenOf, hexOf, memoryOf, readGoldens } from './goldens.js';
@@ -11,25 +12,38 @@ const goldens = readGoldens();
 const groups = [...new Set(CASES.map(({ group }) => group))];
 
 /** Cases of `group` that `run` answers differently than recorded, with both answers. */
-function differences(group: Group, run: (code: Uint8Array, memory: Uint8Array) => bigint): string[] {
-  return CASES.filter((one) => one.group === group).flatMap((one) => {
+async function differences(
+  group: Group,
+  run: (code: Uint8Array, memory: Uint8Array) => bigint | Promise<bigint>,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const one of CASES) {
+    if (one.group !== group) continue;
     const wanted = goldenOf(goldens, one);
-    const got = hexOf(run(codeOf(one), memoryOf(one)));
-    return got === wanted ? [] : [`${one.name}: ${got} instead of ${wanted}`];
-  });
+    let got: string;
+    try {
+      got = hexOf(await run(codeOf(one), memoryOf(one)));
+    } catch (error) {
+      // A loader may refuse what Linux refuses.
+      if (error instanceof BpfError && one.name in goldens.refused) continue;
+      got = String(error);
+    }
+    if (got !== wanted) found.push(`${one.name}: ${got} instead of ${wanted}`);
+  }
+  return found;
 }
 
 for (const engine of ENGINES) {
   describe(`the ${engine} gives Linux's answers`, () => {
-    test.each(groups)('%s', (group) => {
-      expect(differences(group, (code, memory) => runRaw(engine, code, memory))).toEqual([]);
+    test.each(groups)('%s', async (group) => {
+      expect(await differences(group, (code, memory) => runRaw(engine, code, memory))).toEqual([]);
     });
   });
 }
 
 describe("the reference model gives Linux's answers", () => {
-  test.each(groups)('%s', (group) => {
-    expect(differences(group, (code, memory) => runReference(code, memory))).toEqual([]);
+  test.each(groups)('%s', async (group) => {
+    expect(await differences(group, (code, memory) => runReference(code, memory))).toEqual([]);
   });
 });
 

@@ -102,16 +102,22 @@ export class LiveKernel {
   #load(type: number, code: Uint8Array): number {
     if (INSNS + code.length > BLOCK) throw new RangeError('program too long');
     this.#bytes.set(code, INSNS);
-    this.#bytes.fill(0, LOG, LOG + LOG_SIZE);
-    const fd = this.#try(BPF.PROG_LOAD, (attr) => {
-      attr.setUint32(0, type, true);
-      attr.setUint32(4, code.length / 8, true);
-      this.#pointer(8, INSNS);
-      this.#pointer(16, LICENSE);
-      attr.setUint32(24, 1, true);
-      attr.setUint32(28, LOG_SIZE, true);
-      this.#pointer(32, LOG);
-    });
+    const attempt = (logLevel: number): number =>
+      this.#try(BPF.PROG_LOAD, (attr) => {
+        attr.setUint32(0, type, true);
+        attr.setUint32(4, code.length / 8, true);
+        this.#pointer(8, INSNS);
+        this.#pointer(16, LICENSE);
+        if (logLevel === 0) return;
+        attr.setUint32(24, logLevel, true);
+        attr.setUint32(28, LOG_SIZE, true);
+        this.#pointer(32, LOG);
+      });
+    let fd = attempt(0);
+    if (fd < 0) {
+      this.#bytes.fill(0, LOG, LOG + LOG_SIZE);
+      fd = attempt(1);
+    }
     if (fd >= 0) return fd;
     const end = this.#bytes.indexOf(0, LOG);
     const log = new TextDecoder().decode(this.#bytes.slice(LOG, end)).trim().split('\n');
