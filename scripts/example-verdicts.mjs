@@ -120,7 +120,7 @@ const recorded = {
   tool: bpftool.stdout.split('\n')[0],
   runs: runs.map(run),
 };
-const text = `${JSON.stringify(recorded, null, 1)}\n`;
+const text = `${JSON.stringify(recorded, null, 2)}\n`;
 if (!process.argv.includes('--check')) writeFileSync(target, text);
 else if (JSON.stringify(JSON.parse(readFileSync(target, 'utf8')).runs) !== JSON.stringify(recorded.runs)) {
   fail('The kernel answers otherwise than examples/verdicts.json says.');

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { missingKernel, missingTool, needs } from '../test/require.js';
+import { missingKernel, missingTool, needs } from '../require.js';
 
-const bytes = (name: string) => readFileSync(new URL(name, import.meta.url)).toString('latin1');
+const bytes = (name: string) =>
+  readFileSync(new URL(`../../examples/${name}`, import.meta.url)).toString('latin1');
 
 /** Objects are the same byte for byte only from the very compiler that made them, which they name. */
 function missingCompiler(): string | undefined {
@@ -14,7 +16,7 @@ function missingCompiler(): string | undefined {
 }
 
 const script = (name: string) =>
-  spawnSync(process.execPath, [new URL(`../scripts/${name}`, import.meta.url).pathname, '--check'], {
+  spawnSync(process.execPath, [fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), '--check'], {
     encoding: 'utf8',
   });
 
