@@ -7,7 +7,7 @@ export * from './bpf/types.js';
 export * from './btf/index.js';
 export * from './elf/index.js';
 export * as isa from './isa/index.js';
-export { EmulatedKernel, type EmulatedKernelOptions } from './kernel/kernel.js';
 export { type ModuleCompiler, useModuleCompiler } from './kernel/jit/compiler.js';
+export { EmulatedKernel, type EmulatedKernelOptions } from './kernel/kernel.js';
 export * from './loader/index.js';
 export * as pcap from './pcap/index.js';

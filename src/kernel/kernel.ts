@@ -1,6 +1,7 @@
 // The emulated kernel: bpf(2) without Linux. Objects behind descriptors, with ids and reference counts; programs
 // checked, compiled and run; everything that a program touches in one linear memory.
 
+import { SkepError } from '../base/error.js';
 import type {
   Bpf,
   Fd,
@@ -17,13 +18,12 @@ import type {
 import { BpfError, Errno } from '../bpf/errno.js';
 import { type AttachType, progTypeName } from '../bpf/types.js';
 import { Btf } from '../btf/index.js';
-import { SkepError } from '../base/error.js';
 import { decode } from '../isa/decode.js';
 import { encodeUnchecked } from '../isa/encode.js';
 import type { Instruction } from '../isa/instruction.js';
 import { programTag } from '../isa/tag.js';
 import type { EngineName, RunnableProgram } from './engine.js';
-import { helperById, helperName, helpers, type HostCall, packedArgs } from './helpers/index.js';
+import { type HostCall, helperById, helpers, missingHelper, packedArgs } from './helpers/index.js';
 import { InterpretedProgram } from './interpreter/engine.js';
 import { JitProgram, ProgramTable } from './jit/jit.js';
 import { isGplCompatible } from './licenses.js';
@@ -92,7 +92,8 @@ export class EmulatedKernel implements Bpf {
 
   constructor(options: EmulatedKernelOptions = {}) {
     const { cpus = 1, budget = DEFAULT_BUDGET, engine = 'jit' } = options;
-    if (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024) throw new SkepError(`cpus is ${cpus}, not 1 to 1024`);
+    if (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)
+      throw new SkepError(`cpus is ${cpus}, not 1 to 1024`);
     if (!Number.isInteger(budget) || budget < 1 || budget > 0x7fffffff) {
       throw new SkepError(`budget is ${budget}, not 1 to ${0x7fffffff}`);
     }
@@ -173,7 +174,9 @@ export class EmulatedKernel implements Bpf {
 
   async mapCreate(attr: MapCreateAttr): Promise<Fd> {
     const btf = attr.btfFd === undefined ? undefined : this.#objects.get(attr.btfFd, 'btf', 'BPF_MAP_CREATE');
-    const map = new KernelMap(this.#memory, this.#nextMapId, attr, this.#cpus, (fd) => this.#programReference(fd));
+    const map = new KernelMap(this.#memory, this.#nextMapId, attr, this.#cpus, (fd) =>
+      this.#programReference(fd),
+    );
     this.#nextMapId++;
     const held = btf && this.#objects.hold(btf);
     return this.#objects.add('map', { map, attr, btf }, () => {
@@ -251,14 +254,17 @@ export class EmulatedKernel implements Bpf {
       if (map) maps.set(map, fd);
       return map;
     });
-    const btf =
-      attr.progBtfFd === undefined ? undefined : this.#objects.get(attr.progBtfFd, 'btf', LOAD);
-    const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, attr.instructions.length / 8, btf) : undefined;
+    const btf = attr.progBtfFd === undefined ? undefined : this.#objects.get(attr.progBtfFd, 'btf', LOAD);
+    const lineInfo = attr.lineInfo
+      ? checkLineInfo(attr.lineInfo, attr.instructions.length / 8, btf)
+      : undefined;
     const id = this.#nextProgId;
     const slots = attr.instructions.length / 8;
     const { address, runnable } = await this.#install(id, resolved, definition, gplCompatible);
     this.#nextProgId++;
-    const held: KernelObject[] = [...maps.values()].map((fd) => this.#objects.hold(this.#objects.get(fd, 'map', LOAD)));
+    const held: KernelObject[] = [...maps.values()].map((fd) =>
+      this.#objects.hold(this.#objects.get(fd, 'map', LOAD)),
+    );
     if (btf) held.push(this.#objects.hold(btf));
     const program = new KernelProgram({
       id,
@@ -288,7 +294,9 @@ export class EmulatedKernel implements Bpf {
     if (!definition) {
       const word = progTypeName(attr.type);
       return refuseLoad(
-        word ? `program type ${word} is not available in the emulated kernel yet` : `there is no program type ${attr.type}`,
+        word
+          ? `program type ${word} is not available in the emulated kernel yet`
+          : `there is no program type ${attr.type}`,
       );
     }
     const expected = attr.expectedAttachType ?? 0;
@@ -296,7 +304,9 @@ export class EmulatedKernel implements Bpf {
       refuseLoad(`expected attach type ${expected} does not fit program type ${progTypeName(attr.type)}`);
     }
     if (!VALID_NAME.test(attr.name ?? '')) {
-      refuseLoad(`program name ${JSON.stringify(attr.name)}: letters, digits, _ and ., at most 15 characters`);
+      refuseLoad(
+        `program name ${JSON.stringify(attr.name)}: letters, digits, _ and ., at most 15 characters`,
+      );
     }
     const slots = attr.instructions.length / 8;
     if (slots === 0 || slots > MAX_INSNS) {
@@ -452,14 +462,13 @@ function decodeAttr(attr: ProgLoadAttr): Instruction[] {
 }
 
 /** Why a program of this type may not call helper `id` (Linux: check_helper_call). */
-function refuseHelper(id: number, definition: ProgramTypeDefinition, gplCompatible: boolean): string | undefined {
+function refuseHelper(
+  id: number,
+  definition: ProgramTypeDefinition,
+  gplCompatible: boolean,
+): string | undefined {
   const helper = helperById(id);
-  const name = helperName(id);
-  if (!helper) {
-    return name
-      ? `helper bpf_${name}#${id} is not available in the emulated kernel yet`
-      : `invalid func unknown#${id}`;
-  }
+  if (!helper) return missingHelper(id);
   if (helper.programTypes !== 'all' && !helper.programTypes.includes(definition.type)) {
     return `program of this type cannot use helper bpf_${helper.name}#${id}`;
   }
@@ -479,7 +488,8 @@ function checkLineInfo(bytes: Uint8Array, slots: number, btf: KernelBtf | undefi
   let last = -1;
   for (let at = 0; at < bytes.length; at += LINE_INFO_SIZE) {
     const slot = view.getUint32(at, true);
-    if (slot <= last || slot >= slots) refuseLoad(`Invalid line_info[${at / LINE_INFO_SIZE}].insn_off:${slot}`);
+    if (slot <= last || slot >= slots)
+      refuseLoad(`Invalid line_info[${at / LINE_INFO_SIZE}].insn_off:${slot}`);
     last = slot;
     try {
       btf?.btf.string(view.getUint32(at + 4, true));

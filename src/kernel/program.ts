@@ -127,9 +127,15 @@ export function describeFault(fault: Fault, type: string): Pick<RunFault, 'kind'
         message: `access of ${bytes} at ${hex(address)}, outside the packet, stack, context and map values that the program may touch`,
       };
     case layout.FAULT_READ_ONLY:
-      return { kind: 'read-only', message: `write of ${bytes} at ${hex(address)}, which ${type} programs may only read` };
+      return {
+        kind: 'read-only',
+        message: `write of ${bytes} at ${hex(address)}, which ${type} programs may only read`,
+      };
     case layout.FAULT_BUDGET:
-      return { kind: 'budget', message: 'the run took more instructions than its budget allows: does a loop end?' };
+      return {
+        kind: 'budget',
+        message: 'the run took more instructions than its budget allows: does a loop end?',
+      };
     case layout.FAULT_STACK:
       return { kind: 'stack-overflow', message: 'too many nested calls for the stack' };
     default:

@@ -91,7 +91,9 @@ export function resolve(
           refuse(`no direct value access support for this map type (map ${map.name}, insn ${slot})`);
         }
         if (offset >= map.valueSize) {
-          refuse(`invalid access to map value pointer, value_size=${map.valueSize} off=${offset} (insn ${slot})`);
+          refuse(
+            `invalid access to map value pointer, value_size=${map.valueSize} off=${offset} (insn ${slot})`,
+          );
         }
         constants.set(slot, { kind: 'value', map: constant, offset });
         value = POINTER_BASE + BigInt(constant.values + offset);
@@ -107,10 +109,13 @@ export function resolve(
     if (value === undefined) out.push(insn);
     else {
       const keep = does.pseudo === PseudoSource.FUNC ? insn : { ...insn, src: 0 };
-      out.push({ ...keep, imm: Number(BigInt.asIntN(32, value)), immHigh: Number(BigInt.asIntN(32, value >> 32n)) });
+      out.push({
+        ...keep,
+        imm: Number(BigInt.asIntN(32, value)),
+        immHigh: Number(BigInt.asIntN(32, value >> 32n)),
+      });
     }
     slot += 2;
   }
   return { insns: out, constants, maps };
 }
-

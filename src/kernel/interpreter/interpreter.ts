@@ -1,8 +1,8 @@
 // The interpreter as TypeScript sees it. The core is runtime/interpreter.ts; this reads and writes its state
 // in linear memory, so that a debugger can stop before any instruction, look at the registers and go on.
 
-import { type KernelMemory, layout } from '../memory/memory.js';
 import { catchFault, type Fault } from '../memory/fault.js';
+import { type KernelMemory, layout } from '../memory/memory.js';
 
 /** A function that waits for another to return: the program it belongs to and where it goes on (slot). */
 export interface CallFrame {

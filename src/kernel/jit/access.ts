@@ -2,11 +2,11 @@
 // from (provenance.ts): a frame slot, a context field or a global variable needs no check at run time, a packet
 // access one comparison, and only what is not known asks the runtime.
 
-import { layout, POINTER_BASE } from '../memory/memory.js';
 import type { Semantics } from '../../isa/table.js';
+import { layout, POINTER_BASE } from '../memory/memory.js';
 import { FRAME, type Translator } from './translator.js';
-import type { PacketWindow } from './window.js';
 import { I32, I64, Op } from './wasm.js';
+import type { PacketWindow } from './window.js';
 
 /** Results of lookups, kept to check what is derived from them; by the slot of the lookup. */
 export type ElementBases = ReadonlyMap<number, number>;
@@ -19,7 +19,13 @@ export interface AccessContext {
 }
 
 /** Ends the run. */
-export function fault(t: Translator, kind: number, slot: number, pushAddress: () => void, size: number): void {
+export function fault(
+  t: Translator,
+  kind: number,
+  slot: number,
+  pushAddress: () => void,
+  size: number,
+): void {
   t.pushCpu();
   t.body.i32(kind).i32(slot);
   pushAddress();
@@ -27,7 +33,14 @@ export function fault(t: Translator, kind: number, slot: number, pushAddress: ()
 }
 
 /** Calls the runtime's check, which returns only when the access is allowed. */
-function checkInRuntime(t: Translator, slot: number, r: number, offset: number, size: number, write: boolean): void {
+function checkInRuntime(
+  t: Translator,
+  slot: number,
+  r: number,
+  offset: number,
+  size: number,
+  write: boolean,
+): void {
   t.pushCpu();
   t.push(r);
   if (offset !== 0) t.body.i64(offset).op(Op.i64_add);
@@ -39,7 +52,14 @@ function checkInRuntime(t: Translator, slot: number, r: number, offset: number, 
 }
 
 /** Checks an access in checked mode; whether the check already shows that it always fails does not matter. */
-function check(a: AccessContext, slot: number, r: number, offset: number, size: number, write: boolean): void {
+function check(
+  a: AccessContext,
+  slot: number,
+  r: number,
+  offset: number,
+  size: number,
+  write: boolean,
+): void {
   const { t } = a;
   const { body } = t;
   const p = t.provenance(slot, r);
@@ -58,9 +78,12 @@ function check(a: AccessContext, slot: number, r: number, offset: number, size: 
   switch (p?.kind) {
     case 'stack':
       if (p.offset === undefined) {
-        unlessBelow(() => {
-          body.get(t.frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
-        }, FRAME - size + 1);
+        unlessBelow(
+          () => {
+            body.get(t.frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
+          },
+          FRAME - size + 1,
+        );
       } else if (!within(FRAME + p.offset + offset, FRAME)) inRuntime();
       return;
     case 'ctx':
@@ -136,7 +159,12 @@ const LOADS: Record<number, readonly [unsigned: Op, signed: Op]> = {
   8: [Op.i64_load, Op.i64_load],
 };
 
-const STORES: Record<number, Op> = { 1: Op.i64_store8, 2: Op.i64_store16, 4: Op.i64_store32, 8: Op.i64_store };
+const STORES: Record<number, Op> = {
+  1: Op.i64_store8,
+  2: Op.i64_store16,
+  4: Op.i64_store32,
+  8: Op.i64_store,
+};
 
 export const loadOp = (size: number, signed: boolean): Op => LOADS[size]?.[signed ? 1 : 0] ?? Op.i64_load;
 export const storeOp = (size: number): Op => STORES[size] ?? Op.i64_store;
@@ -202,7 +230,13 @@ export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, 
  * Legacy packet access: network byte order, from the packet's start; outside the packet it ends the function with 0
  * (RFC 9669, section 5.1; Linux, bpf_gen_ld_abs).
  */
-export function packetLoad(t: Translator, slot: number, size: number, indirect: boolean, swap: () => void): void {
+export function packetLoad(
+  t: Translator,
+  slot: number,
+  size: number,
+  indirect: boolean,
+  swap: () => void,
+): void {
   const { insn } = t.step(slot);
   const { body } = t;
   const at = t.scratch(I64, 1);

@@ -217,7 +217,10 @@ function pushDivision(t: Translator, slot: number, does: Alu): void {
     body.set(divisor);
     isZero();
     if (wide) body.op(Op.i64_extend_i32_u);
-    body.get(divisor).op(wide ? Op.i64_or : Op.i32_or).op(divide);
+    body
+      .get(divisor)
+      .op(wide ? Op.i64_or : Op.i32_or)
+      .op(divide);
   }
   // Division by zero: the dividend for a remainder, 0 otherwise.
   const result = t.scratch(wide ? I64 : I32, 1);

@@ -1,6 +1,7 @@
 // Calls: helpers (inlined where that pays, straight into the runtime otherwise), subprograms, tail calls.
 
 import type { ArgType, HelperDefinition } from '../helpers/definition.js';
+import { argKinds } from '../helpers/index.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
 import { type AccessContext, pushAddress } from './access.js';
 import type { MapConstant } from './code.js';
@@ -12,19 +13,6 @@ const MAP_LOOKUP_ELEM = 1;
 const MAP_UPDATE_ELEM = 2;
 const TAIL_CALL = 12;
 
-/** How the runtime's check_arguments names what an argument must be. */
-const ARGUMENT_KINDS: Record<ArgType, number> = {
-  anything: layout.ARG_ANYTHING,
-  ctx: layout.ARG_CTX,
-  map: layout.ARG_MAP,
-  'prog-array': layout.ARG_PROG_ARRAY,
-  'map-key': layout.ARG_MAP_KEY,
-  'map-value': layout.ARG_MAP_VALUE,
-  read: layout.ARG_READ,
-  write: layout.ARG_WRITE,
-  'read-or-null': layout.ARG_READ_OR_NULL,
-};
-
 /** Whether `size` bytes at `p` can be read on every path, known without running. */
 function isReadable(p: Provenance, size: number): boolean {
   if (p?.kind === 'stack') return p.offset !== undefined && p.offset >= -FRAME && p.offset + size <= 0;
@@ -35,7 +23,7 @@ function isReadable(p: Provenance, size: number): boolean {
 }
 
 /** Whether an argument is what it must be, known without running. `next` is the argument after it. */
-function isProven(t: Translator, type: ArgType, p: Provenance, next: Provenance, first: Provenance): boolean {
+function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provenance): boolean {
   switch (type) {
     case 'anything':
       return true;
@@ -67,8 +55,8 @@ function checkArguments(t: Translator, slot: number, helper: HelperDefinition): 
   let kinds = 0;
   helper.args.forEach((type, i) => {
     const p = t.provenance(slot, i + 1);
-    if (isProven(t, type, p, t.provenance(slot, i + 2), t.provenance(slot, 1))) return;
-    kinds |= ARGUMENT_KINDS[type] << (4 * i);
+    if (isProven(type, p, t.provenance(slot, i + 2), t.provenance(slot, 1))) return;
+    kinds |= argKinds[type] << (4 * i);
   });
   if (kinds === 0) return;
   t.pushCpu();
@@ -134,7 +122,14 @@ function lookup(a: AccessContext, slot: number, map: MapConstant): boolean {
   const found = () => {
     const value = t.scratch(I32);
     // A null stays 0, anything else becomes a kernel pointer.
-    body.tee(value).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or).i64(0).get(value).op(Op.select);
+    body
+      .tee(value)
+      .op(Op.i64_extend_i32_u)
+      .i64big(POINTER_BASE)
+      .op(Op.i64_or)
+      .i64(0)
+      .get(value)
+      .op(Op.select);
     t.pop(0);
   };
   switch (map.kind) {

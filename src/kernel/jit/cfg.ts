@@ -194,7 +194,12 @@ export function simplify(graph: Graph, code: Code): void {
 
   const merge = (block: Block): boolean => {
     const { exit } = block;
-    if (exit.kind !== 'goto' || exit.to === block.id || counts.get(exit.to) !== 1 || exit.to === graph.entry) {
+    if (
+      exit.kind !== 'goto' ||
+      exit.to === block.id ||
+      counts.get(exit.to) !== 1 ||
+      exit.to === graph.entry
+    ) {
       return false;
     }
     const next = blockOf(graph, exit.to);

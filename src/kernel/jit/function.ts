@@ -1,12 +1,21 @@
 // One function of a program, from its graph to a WebAssembly body.
 
-import { type AccessContext, atomic, fault, load, packetLoad, pushAddress, store, storeOp } from './access.js';
+import { layout } from '../memory/memory.js';
+import {
+  type AccessContext,
+  atomic,
+  fault,
+  load,
+  packetLoad,
+  pushAddress,
+  store,
+  storeOp,
+} from './access.js';
 import { pushComputed, pushCondition, swap } from './alu.js';
 import type { Callees } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
 import type { Block, Graph, Item } from './cfg.js';
 import { type Code, target } from './code.js';
-import { layout } from '../memory/memory.js';
 import type { Provenances } from './provenance.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { dominators, loopWeights, reversePostorder, structure } from './structure.js';
@@ -234,7 +243,10 @@ export function translate(input: FunctionInput): FunctionBody {
       body.op(Op.br_if).unsigned(depth);
     },
     jumpTable: (block, depths) => {
-      body.get(labelLocal(block.id)).op(Op.br_table).unsigned(depths.length - 1);
+      body
+        .get(labelLocal(block.id))
+        .op(Op.br_table)
+        .unsigned(depths.length - 1);
       for (const depth of depths) body.unsigned(depth);
     },
     ret: () => {

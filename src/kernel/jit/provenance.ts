@@ -58,7 +58,10 @@ const same = (a: Provenance, b: Provenance): boolean => {
     case 'element': {
       const other = b as typeof a;
       return (
-        a.map === other.map && a.site === other.site && a.offset === other.offset && a.nonNull === other.nonNull
+        a.map === other.map &&
+        a.site === other.site &&
+        a.offset === other.offset &&
+        a.nonNull === other.nonNull
       );
     }
   }
@@ -187,7 +190,8 @@ export function analyse(
         if (src?.kind === 'stack' && src.offset !== undefined && does.size === 8) {
           regs[insn.dst] = state.spills.get(src.offset + insn.offset);
         } else if (src?.kind === 'ctx' && does.size === 4) {
-          if (code.context.packetFields.includes(src.offset + insn.offset)) regs[insn.dst] = { kind: 'packet' };
+          if (code.context.packetFields.includes(src.offset + insn.offset))
+            regs[insn.dst] = { kind: 'packet' };
         }
         break;
       case 'store':

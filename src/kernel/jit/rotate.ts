@@ -7,7 +7,10 @@ import type { Code } from './code.js';
 
 export interface Rotations {
   /** By slot of the OR (XOR, addition): the left rotation that it completes. */
-  readonly at: ReadonlyMap<number, { readonly shift: number; readonly distance: number; readonly bits: 32 | 64 }>;
+  readonly at: ReadonlyMap<
+    number,
+    { readonly shift: number; readonly distance: number; readonly bits: 32 | 64 }
+  >;
   /** By slot of a shift: keep the register's value from before it, the rotation needs it. */
   readonly keep: ReadonlySet<number>;
 }

@@ -224,7 +224,12 @@ export interface StructureSink {
 }
 
 /** Writes a reducible graph to `sink`. Uses no recursion: programs may be deep. */
-export function structure(graph: Graph, order: Order, idom: ReadonlyMap<number, number>, sink: StructureSink): void {
+export function structure(
+  graph: Graph,
+  order: Order,
+  idom: ReadonlyMap<number, number>,
+  sink: StructureSink,
+): void {
   const at = (id: number): number => order.index.get(id) ?? -1;
   const forwardIn = new Map<number, number>();
   const headers = new Set<number>();
@@ -278,7 +283,11 @@ export function structure(graph: Graph, order: Order, idom: ReadonlyMap<number, 
     if (outer !== undefined) {
       sink.openBlock();
       enclosing.push(outer);
-      later(() => within(id, rest), close, () => tree(outer));
+      later(
+        () => within(id, rest),
+        close,
+        () => tree(outer),
+      );
       return;
     }
     const block = blockOf(graph, id);

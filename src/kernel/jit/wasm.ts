@@ -274,7 +274,12 @@ interface Import {
 export class ModuleBuilder {
   readonly #types: FunctionType[] = [];
   readonly #imports: Import[] = [];
-  readonly #functions: { type: FunctionType; body: FunctionBody | undefined; name: string; exported: boolean }[] = [];
+  readonly #functions: {
+    type: FunctionType;
+    body: FunctionBody | undefined;
+    name: string;
+    exported: boolean;
+  }[] = [];
   #sealed = false;
 
   typeIndex(type: FunctionType): number {
@@ -338,7 +343,10 @@ export class ModuleBuilder {
     section(7, (s) => {
       const exported = this.#functions.map((fn, i) => ({ fn, i })).filter(({ fn }) => fn.exported);
       s.unsigned(exported.length);
-      for (const { fn, i } of exported) s.name(fn.name).byte(0).unsigned(this.#imports.length + i);
+      for (const { fn, i } of exported)
+        s.name(fn.name)
+          .byte(0)
+          .unsigned(this.#imports.length + i);
     });
     section(10, (s) => {
       s.unsigned(this.#functions.length);

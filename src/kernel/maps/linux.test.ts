@@ -2,7 +2,7 @@
 // commands, same errno and the same bytes.
 
 import { describe, expect, test } from 'vitest';
-import golden from '../../../test/kernel/golden/map-errors.json' with { type: 'json' };
+import golden from '../../../test/kernel/goldens/map-errors.json' with { type: 'json' };
 import { BpfError } from '../../bpf/errno.js';
 import type { MapType } from '../../bpf/types.js';
 import { mapTypeName } from '../../bpf/types.js';

@@ -6,7 +6,13 @@
 // Larger packets (captures of offloaded traffic) get as many pages as they need, as Linux's generic XDP
 // makes one linear buffer of them; BPF_PROG_TEST_RUN itself refuses them, as in Linux.
 
-import type { PacketBatch, PacketBatchResult, ProgTestRunAttr, ProgTestRunResult, RunFault } from '../../bpf/bpf.js';
+import type {
+  PacketBatch,
+  PacketBatchResult,
+  ProgTestRunAttr,
+  ProgTestRunResult,
+  RunFault,
+} from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import type { RunnableProgram } from '../engine.js';
 import type { Fault } from '../memory/fault.js';
@@ -73,7 +79,13 @@ export class XdpArena {
 export const bufferSize = (length: number): number => Math.ceil((HEADROOM + length + TAILROOM) / PAGE) * PAGE;
 
 /** Lays a packet out at `at`; `meta` bytes before its data are metadata. */
-export function place(memory: KernelMemory, frame: number, at: number, packet: Uint8Array, meta: number): void {
+export function place(
+  memory: KernelMemory,
+  frame: number,
+  at: number,
+  packet: Uint8Array,
+  meta: number,
+): void {
   const { u8, view } = memory;
   u8.fill(0, at, at + HEADROOM);
   u8.set(packet, at + HEADROOM);
@@ -89,7 +101,11 @@ export function place(memory: KernelMemory, frame: number, at: number, packet: U
 }
 
 /** BPF_PROG_TEST_RUN (Linux: bpf_prog_test_run_xdp). */
-export async function testRun(run: XdpRun, arena: XdpArena, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
+export async function testRun(
+  run: XdpRun,
+  arena: XdpArena,
+  attr: ProgTestRunAttr,
+): Promise<ProgTestRunResult> {
   const { memory } = run;
   const refuse = (detail: string, errno: Errno = Errno.EINVAL): never => {
     throw new BpfError(COMMAND, errno, detail);
@@ -104,7 +120,9 @@ export async function testRun(run: XdpRun, arena: XdpArena, attr: ProgTestRunAtt
   if (dataIn.length > PAGE - HEADROOM - TAILROOM) {
     refuse(`a packet has at most ${PAGE - HEADROOM - TAILROOM} bytes, this one has ${dataIn.length}`);
   }
-  const meta = ctxIn ? readContext(ctxIn, dataIn.length, refuse) : { size: 0, ingressIfindex: 1, rxQueueIndex: 0 };
+  const meta = ctxIn
+    ? readContext(ctxIn, dataIn.length, refuse)
+    : { size: 0, ingressIfindex: 1, rxQueueIndex: 0 };
   const { frames: frame, pages } = arena.reserve(PAGE);
   memory.u8.fill(0, pages, pages + PAGE);
   place(memory, frame, pages, dataIn, meta.size);
@@ -148,19 +166,25 @@ export async function testRun(run: XdpRun, arena: XdpArena, attr: ProgTestRunAtt
 /** What a given context may say (Linux: xdp_convert_md_to_buff and the checks before it). */
 function readContext(ctx: Uint8Array, size: number, refuse: (detail: string) => never) {
   if (ctx.length > CONTEXT_SIZE && ctx.subarray(CONTEXT_SIZE).some((byte) => byte !== 0)) {
-    throw new BpfError(COMMAND, Errno.E2BIG, `the context has ${CONTEXT_SIZE} bytes; what follows must be zero`);
+    throw new BpfError(
+      COMMAND,
+      Errno.E2BIG,
+      `the context has ${CONTEXT_SIZE} bytes; what follows must be zero`,
+    );
   }
   const padded = new Uint8Array(CONTEXT_SIZE);
   padded.set(ctx.subarray(0, CONTEXT_SIZE));
   const view = new DataView(padded.buffer);
-  const [data, dataEnd, dataMeta, ingressIfindex, rxQueueIndex, egressIfindex] = [0, 4, 8, 12, 16, 20].map((at) =>
-    view.getUint32(at, true),
+  const [data, dataEnd, dataMeta, ingressIfindex, rxQueueIndex, egressIfindex] = [0, 4, 8, 12, 16, 20].map(
+    (at) => view.getUint32(at, true),
   ) as [number, number, number, number, number, number];
   if (dataMeta !== 0) refuse('data_meta of the context must be 0: metadata begins the data');
   if (dataEnd !== size) refuse(`data_end of the context is ${dataEnd}, but the data has ${size} bytes`);
   if (data > dataEnd) refuse(`data of the context is ${data}, beyond data_end ${dataEnd}`);
-  if (data % 4 !== 0 || data > 32) refuse(`metadata of ${data} bytes: a multiple of 4, at most 32, is allowed`);
-  if (size - data < ETHERNET_HEADER) refuse(`${size - data} bytes are left for the packet, fewer than ${ETHERNET_HEADER}`);
+  if (data % 4 !== 0 || data > 32)
+    refuse(`metadata of ${data} bytes: a multiple of 4, at most 32, is allowed`);
+  if (size - data < ETHERNET_HEADER)
+    refuse(`${size - data} bytes are left for the packet, fewer than ${ETHERNET_HEADER}`);
   if (egressIfindex !== 0) refuse('egress_ifindex of the context must be 0');
   if (ingressIfindex > 1 || rxQueueIndex !== 0) {
     if (ingressIfindex === 0) refuse('rx_queue_index without ingress_ifindex');

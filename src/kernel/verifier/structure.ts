@@ -30,7 +30,8 @@ export function checkStructure(insns: readonly Instruction[], rules: StructureRu
   const steps: (Step | undefined)[] = [];
   for (const insn of insns) {
     const row = rowOf(insn);
-    if (!row) return refuse(`unknown opcode ${insn.opcode.toString(16).padStart(2, '0')} insn ${steps.length}`);
+    if (!row)
+      return refuse(`unknown opcode ${insn.opcode.toString(16).padStart(2, '0')} insn ${steps.length}`);
     steps.push({ insn, does: row.semantics });
     if (row.semantics.kind === 'loadImm64') steps.push(undefined);
   }
@@ -79,16 +80,20 @@ function checkFunction(
       if (!step) return refuse(`no instruction at ${slot}`);
       const { does, insn } = step;
       const next = slot + width(step);
-      if (insn.dst === 10 && writesDst(step)) refuse(`frame pointer is read only: insn ${slot}`, Errno.EACCES);
+      if (insn.dst === 10 && writesDst(step))
+        refuse(`frame pointer is read only: insn ${slot}`, Errno.EACCES);
       switch (does.kind) {
         case 'jumpIndirect':
           refuse(`insn ${slot}: gotox (indirect jump) is not supported by the emulated kernel yet`);
           break;
         case 'packetLoad':
-          if (!rules.packetLoads) refuse(`insn ${slot}: BPF_LD_[ABS|IND] instructions not allowed for this program type`);
+          if (!rules.packetLoads)
+            refuse(`insn ${slot}: BPF_LD_[ABS|IND] instructions not allowed for this program type`);
           break;
         case 'addrSpaceCast':
-          refuse(`insn ${slot}: addr_space_cast insn can only be used in a program that has an associated arena`);
+          refuse(
+            `insn ${slot}: addr_space_cast insn can only be used in a program that has an associated arena`,
+          );
           break;
         case 'call':
           if (does.target === 'local') calls.push(target(slot, step));
@@ -96,7 +101,9 @@ function checkFunction(
             const why = rules.refuseHelper(insn.imm);
             if (why) refuse(`insn ${slot}: ${why}`);
           } else if (does.target === 'kfunc') {
-            refuse(`insn ${slot}: calling kernel function #${insn.imm} is not supported by the emulated kernel yet`);
+            refuse(
+              `insn ${slot}: calling kernel function #${insn.imm} is not supported by the emulated kernel yet`,
+            );
           } else refuse(`insn ${slot}: callx (indirect call) is not supported by the emulated kernel yet`);
       }
       if (does.kind === 'exit') break;
@@ -106,7 +113,8 @@ function checkFunction(
         work.push(to);
         if (does.kind === 'jump') break;
       }
-      if (next >= end) refuse(`last insn is not an exit or jmp: the function at insn ${start} runs past insn ${slot}`);
+      if (next >= end)
+        refuse(`last insn is not an exit or jmp: the function at insn ${start} runs past insn ${slot}`);
       slot = next;
     }
   }
