@@ -8,7 +8,7 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_BPF = 321
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "goldens")
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = range(6)
 PROG_TEST_RUN = 10
@@ -67,13 +67,13 @@ def call(helper):
 EXIT = insn(0x95)
 
 
-def prog_load(type_, instructions, license=GPL, attach_type=0):
+def prog_load(type_, instructions, license=GPL, attach_type=0, flags=0):
     """A descriptor or a negative errno, and the verifier's log."""
     log = ctypes.create_string_buffer(65536)
     code = bytes_buffer(instructions)
     attr = struct.pack(
         "<IIQQIIQII16sII", type_, len(instructions) // 8, address(code), address(license), 1, len(log),
-        address(log), 0, 0, b"", 0, attach_type,
+        address(log), 0, flags, b"", 0, attach_type,
     )
     result = bpf(PROG_LOAD, attr)[0]
     return result, log.value.decode("utf-8", "replace")

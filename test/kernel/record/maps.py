@@ -1,4 +1,4 @@
-"""What the kernel answers to right and wrong map commands: test/kernel/golden/map-errors.json.
+"""What the kernel answers to right and wrong map commands: test/kernel/goldens/map-errors.json.
 
 A row is one map: how it is created, the answer (0 or a negative errno), its memlock, and a list of commands with
 their answers. Keys and values are hex; a value of null stands for a null pointer.
