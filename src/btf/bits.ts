@@ -3,11 +3,14 @@
 
 import { SkepError } from '../base/error.js';
 
+/** What is read or written, for the error; asked for only when there is one. */
+export type Where = () => string;
+
 /** Throws a SkepError unless `size` bytes at `offset` are there. */
-export function needBytes(bytes: Uint8Array, offset: number, size: number, where: string): void {
+export function needBytes(bytes: Uint8Array, offset: number, size: number, where: Where): void {
   if (offset >= 0 && offset + size <= bytes.length) return;
   throw new SkepError(`needs ${size} bytes at offset ${offset}, but the value has ${bytes.length}`, {
-    where,
+    where: where(),
   });
 }
 
@@ -17,7 +20,7 @@ export function readBits(
   bitOffset: number,
   bitSize: number,
   littleEndian: boolean,
-  where: string,
+  where: Where,
 ): bigint {
   const first = Math.floor(bitOffset / 8);
   const shift = bitOffset - first * 8;
@@ -31,6 +34,34 @@ export function readBits(
   return BigInt.asUintN(bitSize, value >> BigInt(down));
 }
 
+/**
+ * An integer of up to 32 bits as number, of more as bigint; `signed` ones are extended from their highest
+ * bit. Whole bytes, which nearly all are, are read without bigints.
+ */
+export function readInteger(
+  bytes: Uint8Array,
+  bitOffset: number,
+  bitSize: number,
+  signed: boolean,
+  littleEndian: boolean,
+  where: Where,
+): number | bigint {
+  if (bitOffset % 8 === 0 && (bitSize === 8 || bitSize === 16 || bitSize === 32)) {
+    const offset = bitOffset / 8;
+    const size = bitSize / 8;
+    needBytes(bytes, offset, size, where);
+    let value = 0;
+    for (let i = 0; i < size; i++) {
+      value = (value << 8) | (bytes[littleEndian ? offset + size - 1 - i : offset + i] ?? 0);
+    }
+    const unused = 32 - bitSize;
+    return signed ? (value << unused) >> unused : value >>> 0;
+  }
+  const value = readBits(bytes, bitOffset, bitSize, littleEndian, where);
+  const result = signed ? BigInt.asIntN(bitSize, value) : value;
+  return bitSize <= 32 ? Number(result) : result;
+}
+
 /** Stores the low `bitSize` bits of `value` there, and leaves the bits around them. */
 export function writeBits(
   bytes: Uint8Array,
@@ -38,7 +69,7 @@ export function writeBits(
   bitSize: number,
   littleEndian: boolean,
   value: bigint,
-  where: string,
+  where: Where,
 ): void {
   const first = Math.floor(bitOffset / 8);
   const shift = bitOffset - first * 8;

@@ -8,9 +8,14 @@ import { IntEncoding } from './types.js';
 
 /** A type as bpftool's JSON describes it; `list` holds the name of the array among the fields. */
 interface Description {
-  fields: { readonly [name: string]: JsonValue };
-  list?: { name: string; items: { readonly [name: string]: JsonValue }[] };
+  kind: string;
+  name: string;
+  /** What follows id, kind and name. */
+  fields: Fields;
+  list?: { name: string; items: Fields[] };
 }
+
+type Fields = { readonly [name: string]: string | number | bigint };
 
 function encodingName(encoding: number): string {
   switch (encoding) {
@@ -31,23 +36,21 @@ const named = (name: string) => (name === '' ? '(anon)' : name);
 
 function describe(btf: Btf, id: number): Description {
   const type = btf.type(id);
-  const fields = (more: { readonly [name: string]: JsonValue }): Description['fields'] => ({
-    id,
-    kind: type.kind === 'VOID' ? 'UNKNOWN' : type.kind,
-    name: named(type.name),
-    ...more,
-  });
+  const { kind } = type;
+  const name = named(type.name);
   switch (type.kind) {
     case 'VOID':
-      return { fields: fields({}) };
+      return { kind: 'UNKNOWN', name, fields: {} };
     case 'INT':
       return {
-        fields: fields({
+        kind,
+        name,
+        fields: {
           size: type.size,
           bits_offset: type.bitOffset,
           nr_bits: type.bits,
           encoding: encodingName(type.encoding),
-        }),
+        },
       };
     case 'PTR':
     case 'TYPEDEF':
@@ -55,15 +58,19 @@ function describe(btf: Btf, id: number): Description {
     case 'CONST':
     case 'RESTRICT':
     case 'TYPE_TAG':
-      return { fields: fields({ type_id: type.type }) };
+      return { kind, name, fields: { type_id: type.type } };
     case 'ARRAY':
       return {
-        fields: fields({ type_id: type.type, index_type_id: type.indexType, nr_elems: type.length }),
+        kind,
+        name,
+        fields: { type_id: type.type, index_type_id: type.indexType, nr_elems: type.length },
       };
     case 'STRUCT':
     case 'UNION':
       return {
-        fields: fields({ size: type.size, vlen: type.members.length }),
+        kind,
+        name,
+        fields: { size: type.size, vlen: type.members.length },
         list: {
           name: 'members',
           items: type.members.map((member) => ({
@@ -77,24 +84,28 @@ function describe(btf: Btf, id: number): Description {
     case 'ENUM':
     case 'ENUM64':
       return {
-        fields: fields({
+        kind,
+        name,
+        fields: {
           encoding: type.signed ? 'SIGNED' : 'UNSIGNED',
           size: type.size,
           vlen: type.values.length,
-        }),
+        },
         list: {
           name: 'values',
           items: type.values.map((value) => ({ name: named(value.name), val: value.value })),
         },
       };
     case 'FWD':
-      return { fields: fields({ fwd_kind: type.union ? 'union' : 'struct' }) };
+      return { kind, name, fields: { fwd_kind: type.union ? 'union' : 'struct' } };
     case 'FUNC':
     case 'VAR':
-      return { fields: fields({ type_id: type.type, linkage: type.linkage }) };
+      return { kind, name, fields: { type_id: type.type, linkage: type.linkage } };
     case 'FUNC_PROTO':
       return {
-        fields: fields({ ret_type_id: type.returnType, vlen: type.params.length }),
+        kind,
+        name,
+        fields: { ret_type_id: type.returnType, vlen: type.params.length },
         list: {
           name: 'params',
           items: type.params.map((param) => ({ name: named(param.name), type_id: param.type })),
@@ -102,16 +113,18 @@ function describe(btf: Btf, id: number): Description {
       };
     case 'DATASEC':
       return {
-        fields: fields({ size: type.size, vlen: type.vars.length }),
+        kind,
+        name,
+        fields: { size: type.size, vlen: type.vars.length },
         list: {
           name: 'vars',
           items: type.vars.map((v) => ({ type_id: v.type, offset: v.offset, size: v.size })),
         },
       };
     case 'FLOAT':
-      return { fields: fields({ size: type.size }) };
+      return { kind, name, fields: { size: type.size } };
     case 'DECL_TAG':
-      return { fields: fields({ type_id: type.type, component_idx: type.componentIndex }) };
+      return { kind, name, fields: { type_id: type.type, component_idx: type.componentIndex } };
   }
 }
 
@@ -130,30 +143,29 @@ export function dumpRaw(btf: Btf, roots?: readonly number[]): string {
     lines.push(line);
   };
   for (const id of selected(btf, roots)) {
-    const { fields, list } = describe(btf, id);
-    const { id: _, kind, name, ...rest } = fields;
-    let line = `[${id}] ${String(kind)} '${String(name)}'`;
-    for (const [field, value] of Object.entries(rest)) {
-      line += ` ${field}=${String(value)}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
+    const { kind, name, fields, list } = describe(btf, id);
+    let line = `[${id}] ${kind} '${name}'`;
+    for (const field in fields) {
+      line += ` ${field}=${fields[field]}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
     }
     push(line);
+    if (list === undefined) continue;
     const suffix = kind !== 'ENUM64' ? '' : fields.encoding === 'SIGNED' ? 'LL' : 'ULL';
-    for (const item of list?.items ?? []) push(`\t${itemText(btf, item)}${suffix}`);
+    for (const item of list.items) push(itemText(btf, item) + suffix);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function itemText(btf: Btf, item: { readonly [name: string]: JsonValue }): string {
-  const words: string[] = [];
-  for (const [field, value] of Object.entries(item)) {
-    if (field === 'name') words.push(`'${String(value)}'`);
-    else words.push(`${field}=${String(value)}`);
+function itemText(btf: Btf, item: Fields): string {
+  let text = '';
+  for (const field in item) {
+    text += `${text === '' ? '\t' : ' '}${field === 'name' ? `'${item.name}'` : `${field}=${item[field]}`}`;
   }
   if (item.name === undefined && typeof item.type_id === 'number') {
     const kind = btf.kind(item.type_id);
-    words.push(`(${kind === 'VOID' ? 'UNKNOWN' : kind} '${named(btf.nameOf(item.type_id))}')`);
+    text += ` (${kind === 'VOID' ? 'UNKNOWN' : kind} '${named(btf.nameOf(item.type_id))}')`;
   }
-  return words.join(' ');
+  return text;
 }
 
 /**
@@ -164,15 +176,16 @@ export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
   const types: JsonValue[] = [];
   const allowance = new Allowance(btf, 'the text');
   for (const id of selected(btf, roots)) {
-    const { fields, list } = describe(btf, id);
-    allowance.spend(String(fields.name).length);
+    const { kind, name, fields, list } = describe(btf, id);
+    allowance.spend(name.length);
     for (const item of list?.items ?? []) allowance.spend(String(item.name).length);
-    types.push(list === undefined ? fields : { ...fields, [list.name]: list.items.map(widened) });
+    const items = list === undefined ? {} : { [list.name]: list.items.map(widened) };
+    types.push({ id, kind, name, ...fields, ...items });
   }
   return { types };
 }
 
-function widened(item: { readonly [name: string]: JsonValue }): JsonValue {
+function widened(item: Fields): JsonValue {
   const { val } = item;
   if (typeof val !== 'number' || val <= 0x7fffffff) return item;
   return { ...item, val: BigInt.asUintN(64, BigInt(val | 0)) };

@@ -190,4 +190,17 @@ needs('the BTF of the running kernel', vmlinux, 'SKEP_REQUIRE_KERNEL', () => {
       sorts ? theirs : theirs.replaceAll('} __attribute__((mode(byte)));', '};'),
     );
   }, 30_000);
+
+  test.skipIf(clang !== undefined)(
+    'as C by name, with its kfuncs, is what clang accepts',
+    () => {
+      const text = dumpC(kernel);
+      expect(text.match(/^extern .* __weak __ksym;$/gm)?.length).toBeGreaterThan(0);
+      const check = spawnSync('clang-19', ['-target', 'bpf', '-x', 'c', '-fsyntax-only', '-'], {
+        input: text,
+      });
+      expect([check.status, check.stderr.toString()]).toEqual([0, '']);
+    },
+    30_000,
+  );
 });

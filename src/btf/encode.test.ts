@@ -131,7 +131,7 @@ describe('encoding', () => {
         );
         expect(encodeBtf(btf)).toEqual(bytes);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -151,7 +151,7 @@ describe('encoding', () => {
           onlySkepError(attempt);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -192,7 +192,7 @@ describe('damaged files', () => {
       const words = [0, 1, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, original.length];
       let parsed = 0;
       let printed = 0;
-      for (let round = 0; round < 400; round++) {
+      for (let round = 0; round < 250; round++) {
         let bytes = original.slice();
         const view = new DataView(bytes.buffer);
         for (let n = 1 + below(4); n > 0; n--) {

@@ -3,7 +3,7 @@
 // characters stand there as bare hexadecimal numbers, and pointers as addresses.
 
 import { SkepError } from '../base/error.js';
-import { needBytes, readBits } from './bits.js';
+import { needBytes, readBits, readInteger, type Where } from './bits.js';
 import type { Btf } from './btf.js';
 import { MAX_RESOLVE_DEPTH } from './btf.js';
 import type { JsonValue } from './json.js';
@@ -110,7 +110,7 @@ class JsonReader {
         return this.#array(type, offset, depth);
       case 'STRUCT':
       case 'UNION':
-        needBytes(this.#bytes, offset, type.size, btf.describe(id));
+        needBytes(this.#bytes, offset, type.size, () => btf.describe(id));
         return new JsonMembers(
           type.members.map((member) => {
             const value =
@@ -149,7 +149,7 @@ class JsonReader {
   #array(type: BtfArray, offset: number, depth: number): JsonValue {
     const btf = this.#btf;
     const size = btf.sizeOf(type.type);
-    needBytes(this.#bytes, offset, size * type.length, btf.describe(type.id));
+    needBytes(this.#bytes, offset, size * type.length, () => btf.describe(type.id));
     const bytes = this.#bytes.subarray(offset, offset + size * type.length);
     if (isString(btf, type, bytes)) return cString(bytes);
     const items: JsonValue[] = [];
@@ -174,13 +174,15 @@ class JsonReader {
     if (bits !== 8 && bits !== 16 && bits !== 32 && bits !== 64) {
       return this.#bitField(type.id, offset * 8, bits);
     }
-    const value = this.#bits(type.id, offset * 8, bits);
-    const signed = type.encoding === IntEncoding.Signed ? BigInt.asIntN(bits, value) : value;
-    return bits < 64 ? Number(signed) : signed;
+    const signed = type.encoding === IntEncoding.Signed;
+    const { littleEndian } = this.#btf;
+    return readInteger(this.#bytes, offset * 8, bits, signed, littleEndian, () =>
+      this.#btf.describe(type.id),
+    );
   }
 
   #float(id: number, size: number, offset: number): JsonValue {
-    const value = readFloat(this.#bytes, offset, size, this.#btf.littleEndian, this.#btf.describe(id));
+    const value = readFloat(this.#bytes, offset, size, this.#btf.littleEndian, () => this.#btf.describe(id));
     return Number.isFinite(value) ? value : String(value);
   }
 
@@ -190,7 +192,7 @@ class JsonReader {
   }
 
   #bits(id: number, bitOffset: number, bitSize: number): bigint {
-    return readBits(this.#bytes, bitOffset, bitSize, this.#btf.littleEndian, this.#btf.describe(id));
+    return readBits(this.#bytes, bitOffset, bitSize, this.#btf.littleEndian, () => this.#btf.describe(id));
   }
 }
 
@@ -200,11 +202,11 @@ export function readFloat(
   offset: number,
   size: number,
   littleEndian: boolean,
-  where: string,
+  where: Where,
 ): number {
   needBytes(bytes, offset, size, where);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (size === 4) return view.getFloat32(offset, littleEndian);
   if (size === 8) return view.getFloat64(offset, littleEndian);
-  throw new SkepError(`floating point numbers of ${size} bytes cannot be read`, { where });
+  throw new SkepError(`floating point numbers of ${size} bytes cannot be read`, { where: where() });
 }

@@ -64,7 +64,7 @@ function dumpMap(btf: Btf, key: string | undefined, value: string, json: string,
 }
 
 describe('values as bpftool prints them', () => {
-  // bpftool before 7.2 printed pointers without quotes.
+  // bpftool 7.1 prints pointers without quotes, 7.8 with them.
   const quoted = (text: string) =>
     text.replace(/: (\(nil\)|0x1234abcd)$/gm, ': "$1"').replace(/: (\(nil\)|0x1234abcd),$/gm, ': "$1",');
   test.each([
@@ -163,7 +163,7 @@ describe('values as bpftool prints them', () => {
     fc.assert(
       fc.property(noRaw, fc.boolean(), (value, pretty) => {
         const text = printBpftoolJson(value as JsonValue, { pretty });
-        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+        expect(JSON.parse(text)).toEqual(value);
       }),
     );
   });

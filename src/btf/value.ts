@@ -8,7 +8,7 @@
 //                                             are those of the struct around them, as in C
 
 import { SkepError } from '../base/error.js';
-import { needBytes, readBits, writeBits } from './bits.js';
+import { needBytes, readInteger, writeBits } from './bits.js';
 import type { Btf } from './btf.js';
 import { MAX_RESOLVE_DEPTH } from './btf.js';
 import type { BtfComposite, BtfEnum, BtfEnum64, BtfType } from './types.js';
@@ -40,13 +40,11 @@ export function decodeValue(btf: Btf, id: number, bytes: Uint8Array): Value {
   };
 
   const integer = (id: number, bitOffset: number, bits: number, signed: boolean): number | bigint => {
-    const value = readBits(bytes, bitOffset, bits, btf.littleEndian, btf.describe(id));
-    const result = signed ? BigInt.asIntN(bits, value) : value;
-    return bits <= 32 ? Number(result) : result;
+    return readInteger(bytes, bitOffset, bits, signed, btf.littleEndian, () => btf.describe(id));
   };
 
   const members = (type: BtfComposite, offset: number, depth: number, into: [string, Value][]): void => {
-    needBytes(bytes, offset, type.size, btf.describe(type.id));
+    needBytes(bytes, offset, type.size, () => btf.describe(type.id));
     for (const member of type.members) {
       spend(type.id);
       const bitOffset = offset * 8 + member.bitOffset;
@@ -96,10 +94,10 @@ export function decodeValue(btf: Btf, id: number, bytes: Uint8Array): Value {
       case 'PTR':
         return integer(type.id, bitOffset, 64, false);
       case 'FLOAT':
-        return readFloat(bytes, offset, type.size, btf.littleEndian, btf.describe(type.id));
+        return readFloat(bytes, offset, type.size, btf.littleEndian, () => btf.describe(type.id));
       case 'ARRAY': {
         const size = btf.sizeOf(type.type);
-        needBytes(bytes, offset, size * type.length, btf.describe(type.id));
+        needBytes(bytes, offset, size * type.length, () => btf.describe(type.id));
         const own = bytes.subarray(offset, offset + size * type.length);
         if (isString(btf, type, own)) return cString(own);
         const items: Value[] = [];
@@ -144,7 +142,7 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
     const type = btf.type(btf.skipModifiers(id));
     if (type.kind === 'INT' && type.encoding === IntEncoding.Bool) {
       const on = toBoolean(value, path);
-      writeBits(bytes, bitOffset, bits, btf.littleEndian, on ? 1n : 0n, path);
+      writeBits(bytes, bitOffset, bits, btf.littleEndian, on ? 1n : 0n, () => path);
       return;
     }
     let number: bigint | undefined;
@@ -166,7 +164,7 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
     if (number < low || number > high) {
       throw new SkepError(`${number} does not fit in ${bits} bits (${low} to ${high})`, { where: path });
     }
-    writeBits(bytes, bitOffset, bits, btf.littleEndian, number, path);
+    writeBits(bytes, bitOffset, bits, btf.littleEndian, number, () => path);
   };
 
   const write = (id: number, bitOffset: number, given: Value, path: string, depth: number): void => {
@@ -189,7 +187,7 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
         return;
       case 'ARRAY': {
         const size = btf.sizeOf(type.type);
-        needBytes(bytes, offset, size * type.length, path);
+        needBytes(bytes, offset, size * type.length, () => path);
         if (typeof given === 'string' && isCharacter(btf, type.type)) {
           const text = new TextEncoder().encode(given);
           if (text.length > type.length) {
@@ -214,7 +212,7 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
       }
       case 'STRUCT':
       case 'UNION': {
-        needBytes(bytes, offset, type.size, path);
+        needBytes(bytes, offset, type.size, () => path);
         for (const [name, item] of Object.entries(toObject(given, path))) {
           const found = findMember(btf, type, name, new Set());
           if (found === undefined) {
@@ -343,7 +341,7 @@ function writeFloat(
   value: Value,
   path: string,
 ): void {
-  needBytes(bytes, offset, size, path);
+  needBytes(bytes, offset, size, () => path);
   const number =
     typeof value === 'string' && value.trim() !== ''
       ? Number(value)
