@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes src/pcap/testdata anew from examples/traffic.pcapng: captures as tcpdump, editcap and mergecap write them, and
+# Makes test/pcap/captures anew from examples/traffic.pcapng: captures as tcpdump, editcap and mergecap write them, and
 # beside each what tshark reads from it (time, interface, length on the wire, captured length, verdict of XDP, MD5 of
 # the bytes). Needs `npm run build` before, for the file that our own writer makes.
 set -eu
@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 for tool in tcpdump editcap mergecap tshark; do
   command -v "$tool" >/dev/null || { echo "pcap-fixtures.sh needs $tool, which is not installed" >&2; exit 1; }
 done
-out=src/pcap/testdata
+out=test/pcap/captures
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$out"

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { capture, golden, goldenVerdicts, rows } from '../../test/pcap/captures/index.js';
 import { missingTool, needs } from '../../test/require.js';
 import { SkepError } from '../base/error.js';
 import { LinkType, type PacketBlock, PcapngWriter, readPackets } from './index.js';
-import { capture, golden, goldenVerdicts, rows } from './testdata/index.js';
 
 /** Everything that `use` writes. */
 async function written(

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { PacketBlock } from '../index.js';
+import type { PacketBlock } from '../../../src/pcap/index.js';
 
 const folder = new URL('.', import.meta.url);
 
