@@ -22,7 +22,7 @@ needs('conformance on the live kernel', missingKernel(), 'SKEP_REQUIRE_KERNEL', 
         refused[one.name] = { because: error.message, reference: hexOf(runReference(code, memoryOf(one))) };
       }
     }
-    if (process.env['SKEP_RECORD'] === '1') {
+    if (process.env.SKEP_RECORD === '1') {
       writeGoldens({
         kernel: `Linux ${release().split('-')[0]}, ${process.arch}`,
         madeBy: 'SKEP_RECORD=1 npx vitest run test/conformance/kernel.test.ts',

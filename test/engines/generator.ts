@@ -138,6 +138,20 @@ const arithmetic: Statement = fc.oneof(
   fc.tuple(register, value64).map(([dst, value]) => [loadImm64(dst, value)]),
 );
 
+/** An operation on two numbers that are known, so that its edges are met: random registers are hardly ever equal. */
+const edge: Statement = fc.oneof(
+  fc
+    .tuple(fc.constantFrom(...OPERATIONS), register, register, value64, value64, bits)
+    .map(([op, dst, src, a, b, width]) => [
+      loadImm64(dst, a),
+      loadImm64(src, b),
+      alu(op, dst, reg(src), width),
+    ]),
+  fc
+    .tuple(fc.constantFrom(...OPERATIONS), register, value64, imm, bits)
+    .map(([op, dst, a, b, width]) => [loadImm64(dst, a), alu(op, dst, operandFor(op, b, width), width)]),
+);
+
 /** A rotation, as compilers write it: engines may have one instruction for it. */
 const rotation: Statement = fc
   .tuple(register, fc.constantFrom(0, 1, 3, 4, 5), fc.integer({ min: 1, max: 63 }), bits)
@@ -239,24 +253,36 @@ const call = (callees: readonly number[]): Statement =>
       mov(5, reg(7)),
     ]);
 
+/** Emits a branch over `distance` slots. */
+type Branch = (distance: number) => Instruction;
+
+interface Condition {
+  /** Often makes the operands equal or nearly so. */
+  readonly before: Code;
+  readonly branch: Branch;
+}
+
+const condition: fc.Arbitrary<Condition> = fc
+  .record({
+    name: fc.constantFrom(...CONDITIONS),
+    dst: register,
+    operand: fc.oneof(register.map(reg), imm),
+    width: bits,
+    near: fc.constantFrom(undefined, -1, 0, 1),
+  })
+  .map(({ name, dst, operand, width, near }) => ({
+    before: near === undefined ? [] : [mov(dst, operand), alu('add', dst, near)],
+    branch: (distance) => branch(name, dst, operand, distance, width),
+  }));
+
 function conditional(body: Statement): Statement {
-  const condition = fc.tuple(
-    fc.constantFrom(...CONDITIONS),
-    register,
-    fc.oneof(register.map(reg), imm),
-    bits,
-  );
   return fc.oneof(
-    fc
-      .tuple(condition, body)
-      .map(([[name, dst, operand, width], then]) => [
-        branch(name, dst, operand, slotCount(then), width),
-        ...then,
-      ]),
+    fc.tuple(condition, body).map(([when, then]) => [...when.before, when.branch(slotCount(then)), ...then]),
     fc
       .tuple(condition, body, body, fc.boolean())
-      .map(([[name, dst, operand, width], then, other, long]) => [
-        branch(name, dst, operand, slotCount(then) + 1, width),
+      .map(([when, then, other, long]) => [
+        ...when.before,
+        when.branch(slotCount(then) + 1),
         ...then,
         long ? jumpLong(slotCount(other)) : jump(slotCount(other)),
         ...other,
@@ -265,8 +291,10 @@ function conditional(body: Statement): Statement {
     fc
       .tuple(condition, condition, body)
       .map(([first, second, then]) => [
-        branch(first[0], first[1], first[2], slotCount(then) + 1, first[3]),
-        branch(second[0], second[1], second[2], slotCount(then), second[3]),
+        ...first.before,
+        first.branch(slotCount(then) + slotCount(second.before) + 1),
+        ...second.before,
+        second.branch(slotCount(then)),
         ...then,
       ]),
     body.map((then) => [mayGoto(slotCount(then)), ...then]),
@@ -324,6 +352,7 @@ function loop(body: Statement, counter: number): Statement {
 function statements(scope: Scope, depth: number, length: number): Statement {
   const simple: fc.WeightedArbitrary<Code>[] = [
     { weight: 8, arbitrary: arithmetic },
+    { weight: 3, arbitrary: edge },
     { weight: 1, arbitrary: rotation },
     { weight: 5, arbitrary: memory },
   ];
