@@ -48,7 +48,7 @@ export class BlockBuilder {
   count = 0;
   #linkType = 0;
   #used = 0;
-  readonly #data = new Uint8Array(MAX_BLOCK_BYTES);
+  #data = new Uint8Array(1 << 16); // grows up to MAX_BLOCK_BYTES when packets need it
   readonly #offsets = new Uint32Array(MAX_BLOCK_PACKETS + 1);
   readonly #timestamps = new BigInt64Array(MAX_BLOCK_PACKETS);
   readonly #words = new Uint32Array(this.#timestamps.buffer);
@@ -77,6 +77,7 @@ export class BlockBuilder {
     low: number,
     high: number,
   ): void {
+    if (this.#used + length > this.#data.length) this.#grow(this.#used + length);
     const at = this.count++;
     this.#linkType = linkType;
     this.#data.set(source.subarray(start, start + length), this.#used);
@@ -86,6 +87,12 @@ export class BlockBuilder {
     this.#words[2 * at + 1 - lowWord] = high;
     this.#originalLengths[at] = originalLength;
     this.#interfaceIds[at] = interfaceId;
+  }
+
+  #grow(needed: number): void {
+    const larger = new Uint8Array(Math.max(needed, Math.min(4 * this.#data.length, MAX_BLOCK_BYTES)));
+    larger.set(this.#data.subarray(0, this.#used));
+    this.#data = larger;
   }
 
   /** The block with all packets so far; the builder is empty afterwards. */
