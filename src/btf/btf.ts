@@ -22,6 +22,9 @@ const HEADER_SIZE = 24;
 /** How many modifiers and arrays may stand between a type and its size (libbpf's MAX_RESOLVE_DEPTH). */
 export const MAX_RESOLVE_DEPTH = 32;
 
+/** How deep structs and arrays may be nested in a value before that is taken for a loop. */
+export const MAX_VALUE_DEPTH = 256;
+
 /** Size of a pointer in every BPF program and every kernel that runs them as 64-bit code. */
 export const POINTER_SIZE = 8;
 
@@ -252,9 +255,9 @@ export class Btf {
     return `BTF type [${id}] ${this.kind(id)}${name === '' ? '' : ` '${name}'`}`;
   }
 
-  /** The error for a type whose references form a loop or go deeper than `MAX_RESOLVE_DEPTH`. */
+  /** The error for a type whose references form a loop or go deeper than any limit above. */
   tooDeep(id: number): SkepError {
-    return new SkepError(`its type refers to itself or is nested more than ${MAX_RESOLVE_DEPTH} deep`, {
+    return new SkepError('its type refers to itself or is nested too deep', {
       where: this.describe(id),
     });
   }

@@ -9,12 +9,13 @@ import type { Btf } from './btf.js';
 import { Allowance } from './limit.js';
 import { BtfKind } from './types.js';
 
-/** How deep types may be nested in each other; real kernels stay below a tenth of it. */
+/** How deep types may be nested in each other before that is an error and not a stack overflow. */
 const MAX_DEPTH = 1000;
 
 const BUSY = 1;
 const DONE = 2;
 
+/** Gives the definitions in order, each once. */
 export class DefinitionOrder {
   readonly #btf: Btf;
   readonly #state: Uint8Array;

@@ -43,6 +43,7 @@ class Names {
   }
 }
 
+/** Collects C text: definitions and declarations, with the names that they have been given. */
 export class CText {
   readonly #btf: Btf;
   readonly #alignment: Alignment;

@@ -191,16 +191,18 @@ needs('the BTF of the running kernel', vmlinux, 'SKEP_REQUIRE_KERNEL', () => {
     );
   }, 30_000);
 
-  test.skipIf(clang !== undefined)(
-    'as C by name, with its kfuncs, is what clang accepts',
-    () => {
-      const text = dumpC(kernel);
-      expect(text.match(/^extern .* __weak __ksym;$/gm)?.length).toBeGreaterThan(0);
-      const check = spawnSync('clang-19', ['-target', 'bpf', '-x', 'c', '-fsyntax-only', '-'], {
-        input: text,
-      });
-      expect([check.status, check.stderr.toString()]).toEqual([0, '']);
-    },
-    30_000,
-  );
+  needs('by name, with its kfuncs,', clang, 'SKEP_REQUIRE_TOOLS', () => {
+    test.skipIf(clang !== undefined)(
+      'as C by name, with its kfuncs, is what clang accepts',
+      () => {
+        const text = dumpC(kernel);
+        expect(text.match(/^extern .* __weak __ksym;$/gm)?.length).toBeGreaterThan(0);
+        const check = spawnSync('clang-19', ['-target', 'bpf', '-x', 'c', '-fsyntax-only', '-'], {
+          input: text,
+        });
+        expect([check.status, check.stderr.toString()]).toEqual([0, '']);
+      },
+      30_000,
+    );
+  });
 });

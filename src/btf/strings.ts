@@ -7,6 +7,7 @@ import { SkepError } from '../base/error.js';
 /** How far a string's end is looked for byte by byte before the table of ends is made. */
 const NEAR = 256;
 
+/** The strings of one BTF and, below them, of its base. */
 export class BtfStrings {
   readonly bytes: Uint8Array;
   /** The offset of the first string: above 0 in split BTF, whose base has the strings below. */

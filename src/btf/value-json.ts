@@ -5,7 +5,7 @@
 import { SkepError } from '../base/error.js';
 import { needBytes, readBits, readInteger, type Where } from './bits.js';
 import type { Btf } from './btf.js';
-import { MAX_RESOLVE_DEPTH } from './btf.js';
+import { MAX_RESOLVE_DEPTH, MAX_VALUE_DEPTH } from './btf.js';
 import type { JsonValue } from './json.js';
 import { JsonMembers, JsonRaw, printBpftoolJson } from './json.js';
 import type { BtfArray, BtfInt } from './types.js';
@@ -82,7 +82,7 @@ class JsonReader {
   /** The value of type `id` that begins `bit` (0 to 7) bits into the byte at `offset`. */
   read(id: number, offset: number, bit: number, depth: number): JsonValue {
     const btf = this.#btf;
-    if (depth > MAX_RESOLVE_DEPTH) throw btf.tooDeep(id);
+    if (depth > MAX_VALUE_DEPTH) throw btf.tooDeep(id);
     if (--this.#budget < 0) throw new SkepError('it has too many parts', { where: btf.describe(id) });
     const type = btf.type(id);
     switch (type.kind) {

@@ -10,7 +10,7 @@
 import { SkepError } from '../base/error.js';
 import { needBytes, readInteger, writeBits } from './bits.js';
 import type { Btf } from './btf.js';
-import { MAX_RESOLVE_DEPTH } from './btf.js';
+import { MAX_VALUE_DEPTH } from './btf.js';
 import type { BtfComposite, BtfEnum, BtfEnum64, BtfType } from './types.js';
 import { IntEncoding } from './types.js';
 import { cString, isCharacter, isString, readFloat } from './value-json.js';
@@ -55,7 +55,7 @@ export function decodeValue(btf: Btf, id: number, bytes: Uint8Array): Value {
       }
       const inner = btf.type(btf.skipModifiers(member.type));
       if (member.name === '' && (inner.kind === 'STRUCT' || inner.kind === 'UNION')) {
-        if (depth >= MAX_RESOLVE_DEPTH) throw btf.tooDeep(type.id);
+        if (depth >= MAX_VALUE_DEPTH) throw btf.tooDeep(type.id);
         members(inner, bitOffset / 8, depth + 1, into);
       } else {
         into.push([member.name, read(member.type, bitOffset, depth + 1)]);
@@ -81,7 +81,7 @@ export function decodeValue(btf: Btf, id: number, bytes: Uint8Array): Value {
   };
 
   const read = (id: number, bitOffset: number, depth: number): Value => {
-    if (depth > MAX_RESOLVE_DEPTH) throw btf.tooDeep(id);
+    if (depth > MAX_VALUE_DEPTH) throw btf.tooDeep(id);
     spend(id);
     const type = valueType(btf, id);
     const offset = Math.floor(bitOffset / 8);
@@ -168,7 +168,7 @@ export function encodeValue(btf: Btf, id: number, value: Value): Uint8Array {
   };
 
   const write = (id: number, bitOffset: number, given: Value, path: string, depth: number): void => {
-    if (depth > MAX_RESOLVE_DEPTH) throw btf.tooDeep(id);
+    if (depth > MAX_VALUE_DEPTH) throw btf.tooDeep(id);
     const type = valueType(btf, id);
     const offset = Math.floor(bitOffset / 8);
     switch (type.kind) {
@@ -263,7 +263,7 @@ function findMember(
 ): { type: number; bitOffset: number; bitSize: number } | undefined {
   if (seen.has(type.id)) return undefined;
   seen.add(type.id);
-  if (seen.size > MAX_RESOLVE_DEPTH * MAX_RESOLVE_DEPTH) throw btf.tooDeep(type.id);
+  if (seen.size > MAX_VALUE_DEPTH) throw btf.tooDeep(type.id);
   for (const member of type.members) {
     if (member.name === name) return member;
     if (member.name !== '') continue;
