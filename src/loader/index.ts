@@ -1,0 +1,8 @@
+// The public names of the loader.
+
+export { Collection, LoadedProgram, LoadedVariables, type RunOptions } from './collection.js';
+export type { KernelFacts } from './externs.js';
+export { type LoadOptions, load } from './load.js';
+export { LoadedMap } from './map.js';
+export { kernelMapName } from './names.js';
+export { findVariable, getVariable, resizeMap, setVariable } from './variables.js';
