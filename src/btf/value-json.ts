@@ -64,7 +64,7 @@ const hex = (value: bigint) => `0x${value.toString(16)}`;
 
 /** How many values a byte may hold before they are taken for an attack: unions and empty structs repeat. */
 const VALUES_PER_BYTE = 64;
-const VALUES_AT_LEAST = 1 << 20;
+const VALUES_AT_LEAST = 1 << 18;
 
 class JsonReader {
   readonly #btf: Btf;

@@ -27,7 +27,7 @@ export type Value =
 
 /** How many parts a byte may hold before they are taken for an attack. */
 const PARTS_PER_BYTE = 64;
-const PARTS_AT_LEAST = 1 << 20;
+const PARTS_AT_LEAST = 1 << 18;
 
 /**
  * The value of type `id` in `bytes`, which are in the byte order of `btf`.
