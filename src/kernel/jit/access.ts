@@ -90,6 +90,8 @@ function check(
       if (write || !within(p.offset + offset, t.code.context.size)) inRuntime();
       return;
     case 'packet':
+    case 'packet-end':
+      if (p.kind === 'packet' && p.id !== undefined && within(p.offset + offset, p.range)) return;
       if (!a.window) throw new Error('a packet access without a window');
       a.window.pushOutside(r, offset, size);
       body.open(Op.if);

@@ -39,10 +39,13 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
       return first?.kind === 'map' && isReadable(p, first.map.valueSize);
     case 'read':
     case 'read-or-null':
-      return next?.kind === 'number' && next.value >= 0 && isReadable(p, next.value);
+      return (
+        next?.kind === 'number' && next.value !== undefined && next.value >= 0 && isReadable(p, next.value)
+      );
     case 'write':
       return (
         next?.kind === 'number' &&
+        next.value !== undefined &&
         next.value >= 0 &&
         isReadable(p, next.value) &&
         (p?.kind === 'stack' || ((p?.kind === 'value' || p?.kind === 'element') && p.map.writable))

@@ -35,8 +35,8 @@ export type Constant =
 /** What kind of context the program gets; from the program type's row. */
 export interface ContextShape {
   readonly size: number;
-  /** Byte offsets of 4-byte fields that hold packet pointers. */
-  readonly packetFields: readonly number[];
+  /** Byte offsets of the 4-byte fields that hold where the packet (or its metadata) begins and ends. */
+  readonly packetFields: ReadonlyMap<number, 'start' | 'end'>;
 }
 
 export interface Code {

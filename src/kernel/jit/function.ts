@@ -54,14 +54,12 @@ function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sit
     const does = code.steps[slot]?.does;
     const lookup = does?.kind === 'call' ? registers[1] : undefined;
     const p = access ? registers[access.register] : lookup?.kind === 'map' ? registers[2] : undefined;
-    const size = access ? access.size : lookup?.kind === 'map' ? keySizeRead(lookup.map) : 0;
-    if (p?.kind === 'packet' && size > 0) sizes.add(size);
+    const size = access ? access.size : lookup?.kind === 'map' ? lookup.map.keySize : 0;
+    if ((p?.kind === 'packet' || p?.kind === 'packet-end') && size > 0) sizes.add(size);
     if (p?.kind === 'element' && p.offset === undefined && p.nonNull) sites.add(p.site);
   }
   return { sizes, sites };
 }
-
-const keySizeRead = (map: { keySize: number }): number => map.keySize;
 
 /** Translates the function; its parameters are those of `type`. */
 export function translate(input: FunctionInput): FunctionBody {

@@ -11,7 +11,7 @@ import { type Callees, importRuntime } from './callees.js';
 import { buildGraph, type Graph, simplify } from './cfg.js';
 import { type Code, target } from './code.js';
 import { translate } from './function.js';
-import { analyse, join, type Provenance, type Provenances } from './provenance.js';
+import { type AnalysisOptions, analyse, join, type Provenance, type Provenances } from './provenance.js';
 import { makeReducible } from './structure.js';
 import { FRAME, MAIN_TYPE, SUBPROGRAM_TYPE, type TranslationOptions } from './translator.js';
 import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';
@@ -41,7 +41,7 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
     ...options,
     movesPacket: [...called].some((helper) => helper.changesPacket),
   };
-  const plans = planFunctions(code, options.helpers);
+  const plans = planFunctions(code, translation);
   const module = new ModuleBuilder();
   const imports = importRuntime(module, called);
   const indices = plans.map(({ entry }) =>
@@ -68,7 +68,7 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
 }
 
 /** The functions in an order in which callers come before callees, so that arguments are known. */
-function planFunctions(code: Code, helpers: JitOptions['helpers']): FunctionPlan[] {
+function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
   const graphs = new Map<number, Graph>();
   const callees = new Map<number, number[]>();
   const postorder: number[] = [];
@@ -93,7 +93,7 @@ function planFunctions(code: Code, helpers: JitOptions['helpers']): FunctionPlan
   const args = new Map<number, Provenance[]>([[0, [{ kind: 'ctx', offset: 0 }]]]);
   return postorder.reverse().map((entry) => {
     const graph = graphs.get(entry) ?? graphAt(code, entry);
-    const found = analyse(code, graph, args.get(entry) ?? [], helpers);
+    const found = analyse(code, graph, args.get(entry) ?? [], options);
     for (const call of found.calls) {
       const passed = call.args.map(acrossCall);
       const known = args.get(call.entry);

@@ -1,18 +1,32 @@
 // Where each pointer comes from: a forward data-flow analysis over registers and spilled stack slots. It tells the
 // JIT which map a lookup is for (so that it can be inlined) and, in checked mode, what an access must be
-// checked against. It claims nothing that does not hold on every path; what it does not know is `undefined`.
+// checked against, and which packet accesses the program's own comparison with data_end has already covered.
+// It claims nothing that does not hold on every path; what it does not know is `undefined`.
 
+import type { AluName, ConditionName } from '../../isa/table.js';
 import type { HelperDefinition } from '../helpers/definition.js';
 import { type Block, blockOf, type Graph, successors } from './cfg.js';
 import { type Code, type Constant, type MapConstant, target } from './code.js';
 
 export type Provenance =
   | undefined
-  | { readonly kind: 'number'; readonly value: number }
+  /** Not a pointer: at most `max` as unsigned, and `value` (sign-extended) when it is always the same. */
+  | { readonly kind: 'number'; readonly value: number | undefined; readonly max: number }
   | { readonly kind: 'ctx'; readonly offset: number }
   /** This function's frame; the offset is from r10, undefined when it varies. */
   | { readonly kind: 'stack'; readonly offset: number | undefined }
-  | { readonly kind: 'packet' }
+  /**
+   * Base `id` (the slot that made it; undefined when not known) plus `offset`. The base is not before the packet, and
+   * `range` bytes from it are known to be inside.
+   */
+  | {
+      readonly kind: 'packet';
+      readonly id: number | undefined;
+      readonly offset: number;
+      readonly range: number;
+    }
+  /** The end of the packet. */
+  | { readonly kind: 'packet-end' }
   | { readonly kind: 'map'; readonly map: MapConstant }
   /** Address in a map's first value, known when the program is loaded. */
   | { readonly kind: 'value'; readonly map: MapConstant; readonly offset: number | undefined }
@@ -24,6 +38,14 @@ export type Provenance =
       readonly offset: number | undefined;
       readonly nonNull: boolean;
     };
+
+const WORD_MAX = 0xffffffff;
+/** A pointer into the packet of which nothing else is known. */
+const somewhereInPacket: Provenance = { kind: 'packet', id: undefined, offset: 0, range: 0 };
+
+const number = (max: number, value?: number): Provenance => ({ kind: 'number', max, value });
+const constant = (value: number): Provenance => number(value >= 0 ? value : Number.POSITIVE_INFINITY, value);
+const anyNumber = number(Number.POSITIVE_INFINITY);
 
 /** Registers r0 to r10, and the frame's 8-byte slots that hold something known, by offset from r10. */
 interface State {
@@ -44,12 +66,18 @@ const same = (a: Provenance, b: Provenance): boolean => {
   if (a === b) return true;
   if (!a || !b || a.kind !== b.kind) return false;
   switch (a.kind) {
-    case 'number':
-      return a.value === (b as typeof a).value;
+    case 'number': {
+      const other = b as typeof a;
+      return a.value === other.value && a.max === other.max;
+    }
     case 'ctx':
     case 'stack':
       return a.offset === (b as typeof a).offset;
-    case 'packet':
+    case 'packet': {
+      const other = b as typeof a;
+      return a.id === other.id && a.offset === other.offset && a.range === other.range;
+    }
+    case 'packet-end':
       return true;
     case 'map':
       return a.map === (b as typeof a).map;
@@ -67,10 +95,25 @@ const same = (a: Provenance, b: Provenance): boolean => {
   }
 };
 
+/** The next of a few bounds, so that a growing number reaches the last one soon. */
+const widen = (max: number): number =>
+  [0xff, 0xffff, WORD_MAX].find((bound) => max <= bound) ?? Number.POSITIVE_INFINITY;
+
 /** What holds when either of the two does. */
 export function join(a: Provenance, b: Provenance): Provenance {
   if (same(a, b)) return a;
   if (!a || !b) return undefined;
+  if (a.kind === 'number' && b.kind === 'number') {
+    const max = a.max === b.max ? a.max : widen(Math.max(a.max, b.max));
+    return number(max, a.value === b.value ? a.value : undefined);
+  }
+  if (a.kind === 'packet' && b.kind === 'packet' && a.id === b.id && a.offset === b.offset) {
+    return { ...a, range: Math.min(a.range, b.range) };
+  }
+  // A number where a packet pointer is wanted is never inside the packet, so the check of the latter is right for both.
+  const inPacket = (p: Provenance) =>
+    p?.kind === 'packet' || p?.kind === 'packet-end' || p?.kind === 'number';
+  if (inPacket(a) && inPacket(b)) return somewhereInPacket;
   if (a.kind === 'stack' && b.kind === 'stack') return { kind: 'stack', offset: undefined };
   if (a.kind === 'value' && b.kind === 'value' && a.map === b.map) return { ...a, offset: undefined };
   if (a.kind === 'element' && b.kind === 'element' && a.map === b.map && a.site === b.site) {
@@ -80,36 +123,74 @@ export function join(a: Provenance, b: Provenance): Provenance {
       nonNull: a.nonNull && b.nonNull,
     };
   }
-  return undefined;
+  const nullOr = (p: Provenance, q: Provenance): Provenance =>
+    p?.kind === 'element' && p.offset === 0 && q?.kind === 'number' && q.value === 0
+      ? { ...p, nonNull: false }
+      : undefined;
+  return nullOr(a, b) ?? nullOr(b, a);
 }
 
-/** `pointer + distance`; an undefined distance is one that varies. */
+/** `pointer + distance`; an undefined distance is one that varies. Numbers are added by `sum`. */
 function move(pointer: Provenance, distance: number | undefined): Provenance {
   if (!pointer) return undefined;
-  const sum = (offset: number | undefined) => {
-    const moved = offset === undefined || distance === undefined ? undefined : offset + distance;
-    return moved !== undefined && Math.abs(moved) < 2 ** 30 ? moved : undefined;
+  const moved = (offset: number | undefined) => {
+    const to = offset === undefined || distance === undefined ? undefined : offset + distance;
+    return to !== undefined && Math.abs(to) < 2 ** 30 ? to : undefined;
   };
   switch (pointer.kind) {
-    case 'number': {
-      const value = sum(pointer.value);
-      return value === undefined ? undefined : { kind: 'number', value };
-    }
     case 'ctx': {
-      const offset = sum(pointer.offset);
+      const offset = moved(pointer.offset);
       return offset === undefined ? undefined : { kind: 'ctx', offset };
     }
-    case 'packet':
-      return pointer;
+    case 'packet': {
+      const offset = moved(pointer.offset);
+      return offset === undefined ? somewhereInPacket : { ...pointer, offset };
+    }
+    case 'packet-end':
+      return somewhereInPacket;
+    case 'number':
     case 'map':
       return undefined;
     default:
-      return { ...pointer, offset: sum(pointer.offset) };
+      return { ...pointer, offset: moved(pointer.offset) };
   }
 }
 
 const numberOf = (p: Provenance): number | undefined => (p?.kind === 'number' ? p.value : undefined);
+const maxOf = (p: Provenance): number => (p?.kind === 'number' ? p.max : Number.POSITIVE_INFINITY);
 const isPointer = (p: Provenance): boolean => p !== undefined && p.kind !== 'number';
+
+/** Bounds above 2^53 are not exact any more; then nothing is known. */
+const bounded = (max: number): Provenance => (max <= Number.MAX_SAFE_INTEGER ? number(max) : anyNumber);
+
+/** The result of arithmetic on numbers, as far as its bounds are of use. */
+function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provenance): Provenance {
+  const x = numberOf(a);
+  const y = numberOf(b);
+  if (bits === 32) {
+    if (op === 'mov') return y === undefined ? number(Math.min(maxOf(b), WORD_MAX)) : constant(y >>> 0);
+    if (op === 'and' && y !== undefined) return number(y >>> 0);
+    return number(WORD_MAX);
+  }
+  switch (op) {
+    case 'add':
+      if (x !== undefined && y !== undefined && Math.abs(x + y) < 2 ** 52) return constant(x + y);
+      return bounded(maxOf(a) + maxOf(b));
+    case 'sub':
+      return x !== undefined && y !== undefined && Math.abs(x - y) < 2 ** 52 ? constant(x - y) : anyNumber;
+    case 'and':
+      return bounded(Math.min(maxOf(a), maxOf(b)));
+    case 'mul':
+      return bounded(maxOf(a) * maxOf(b));
+    case 'lsh':
+      return y === undefined ? anyNumber : bounded(maxOf(a) * 2 ** (y & 63));
+    case 'rsh':
+      if (y === undefined) return anyNumber;
+      return bounded(Math.floor(Math.min(maxOf(a), 2 ** 64) / 2 ** (y & 63)));
+    default:
+      return anyNumber;
+  }
+}
 
 /** Forgets what any write to this frame's [offset, offset + size) could have changed. */
 function forget(state: State, offset: number, size: number): void {
@@ -120,9 +201,7 @@ function forget(state: State, offset: number, size: number): void {
 
 /** Forgets what an earlier call at `site` found: from now on the site stands for the new result. */
 function forgetSite(state: State, site: number): void {
-  const isOld = (p: Provenance) => p?.kind === 'element' && p.site === site;
-  for (let r = 0; r <= 9; r++) if (isOld(state.regs[r])) state.regs[r] = undefined;
-  for (const [offset, p] of state.spills) if (isOld(p)) state.spills.delete(offset);
+  rewrite(state, (p) => (p?.kind === 'element' && p.site === site ? undefined : p));
 }
 
 /** A write of `size` bytes through `base`; `value` is what an 8-byte store of a register leaves there. */
@@ -136,12 +215,49 @@ function write(state: State, base: Provenance, displacement: number, size: numbe
   }
 }
 
+/** Changes everything that is known in `state` by `to`. */
+function rewrite(state: State, to: (p: Provenance) => Provenance): void {
+  for (let r = 0; r <= 9; r++) state.regs[r] = to(state.regs[r]);
+  for (const [offset, p] of state.spills) {
+    const next = to(p);
+    if (next) state.spills.set(offset, next);
+    else state.spills.delete(offset);
+  }
+}
+
+/** From now on packet base `id` is a new one: pointers from an old one are only somewhere in the packet. */
+function forgetBase(state: State, id: number): void {
+  rewrite(state, (p) => (p?.kind === 'packet' && p.id === id ? somewhereInPacket : p));
+}
+
+/** The packet has moved: old pointers into it say nothing. */
+function forgetPacket(state: State): void {
+  rewrite(state, (p) => (p?.kind === 'packet' || p?.kind === 'packet-end' ? somewhereInPacket : p));
+}
+
+/** `pointer + other` at `slot`, where `other` is a number or not known. */
+function plus(state: State, slot: number, pointer: Provenance, other: Provenance): Provenance {
+  if (isPointer(other)) return undefined;
+  const distance = numberOf(other);
+  if (pointer?.kind !== 'packet' || distance !== undefined) return move(pointer, distance);
+  // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
+  if (pointer.id === undefined || pointer.offset < 0 || maxOf(other) > WORD_MAX) return somewhereInPacket;
+  forgetBase(state, slot);
+  return { kind: 'packet', id: slot, offset: 0, range: 0 };
+}
+
+export interface AnalysisOptions {
+  readonly helpers: (id: number) => HelperDefinition | undefined;
+  /** Whether any helper that the program calls can move the packet. */
+  readonly movesPacket: boolean;
+}
+
 /** Analyses one function. `args` are r1 to r5 at its entry. */
 export function analyse(
   code: Code,
   graph: Graph,
   args: readonly Provenance[],
-  helpers: (id: number) => HelperDefinition | undefined,
+  options: AnalysisOptions,
 ): FunctionProvenance {
   const before = new Map<number, readonly Provenance[]>();
   const calls: { entry: number; args: readonly Provenance[] }[] = [];
@@ -157,27 +273,26 @@ export function analyse(
     const dst = regs[insn.dst];
     switch (does.kind) {
       case 'alu': {
-        const wide = does.bits === 64;
-        const operand: Provenance = does.operand === 'imm' ? { kind: 'number', value: insn.imm } : src;
-        if (does.op === 'mov') {
-          if (wide) regs[insn.dst] = operand;
-          else {
-            const value = numberOf(operand);
-            regs[insn.dst] = value === undefined ? undefined : { kind: 'number', value: value >>> 0 };
-          }
-        } else if (does.op === 'add' && wide) {
-          if (isPointer(dst) && isPointer(operand)) regs[insn.dst] = undefined;
-          else if (isPointer(operand)) regs[insn.dst] = move(operand, numberOf(dst));
-          else regs[insn.dst] = move(dst, numberOf(operand));
-        } else if (does.op === 'sub' && wide) {
+        const { op, bits } = does;
+        const operand = does.operand === 'imm' ? constant(insn.imm) : src;
+        if (bits === 64 && op === 'mov') regs[insn.dst] = operand;
+        else if (bits === 64 && op === 'add' && (isPointer(dst) || isPointer(operand))) {
+          regs[insn.dst] = isPointer(dst) ? plus(state, slot, dst, operand) : plus(state, slot, operand, dst);
+        } else if (bits === 64 && op === 'sub' && isPointer(dst)) {
           const by = numberOf(operand);
           regs[insn.dst] = by === undefined ? undefined : move(dst, -by);
-        } else regs[insn.dst] = undefined;
+        } else if (bits === 64 && (op === 'add' || op === 'sub') && (!dst || !operand)) {
+          regs[insn.dst] = undefined;
+        } else regs[insn.dst] = arithmetic(op, bits, dst, operand);
         break;
       }
       case 'neg':
       case 'movsx':
+        regs[insn.dst] = does.bits === 32 ? number(WORD_MAX) : anyNumber;
+        break;
       case 'byteOrder':
+        regs[insn.dst] = does.bits === 64 ? anyNumber : number(2 ** does.bits - 1);
+        break;
       case 'addrSpaceCast':
         regs[insn.dst] = undefined;
         break;
@@ -185,15 +300,22 @@ export function analyse(
         regs[insn.dst] = ofConstant(code.constants.get(slot));
         break;
       case 'load':
-      case 'loadAcquire':
-        regs[insn.dst] = undefined;
+      case 'loadAcquire': {
+        let found: Provenance = does.size === 8 ? undefined : number(2 ** (8 * does.size) - 1);
+        if (does.kind === 'load' && does.signed) found = anyNumber;
         if (src?.kind === 'stack' && src.offset !== undefined && does.size === 8) {
-          regs[insn.dst] = state.spills.get(src.offset + insn.offset);
+          found = state.spills.get(src.offset + insn.offset);
         } else if (src?.kind === 'ctx' && does.size === 4) {
-          if (code.context.packetFields.includes(src.offset + insn.offset))
-            regs[insn.dst] = { kind: 'packet' };
+          const field = code.context.packetFields.get(src.offset + insn.offset);
+          if (field === 'end') found = { kind: 'packet-end' };
+          else if (field === 'start') {
+            forgetBase(state, slot);
+            found = { kind: 'packet', id: slot, offset: 0, range: 0 };
+          }
         }
+        regs[insn.dst] = found;
         break;
+      }
       case 'store':
         write(state, dst, insn.offset, does.size, does.operand === 'reg' ? src : undefined);
         break;
@@ -211,10 +333,12 @@ export function analyse(
         if (does.target === 'local') {
           if (record) calls.push({ entry: target(slot, at), args: regs.slice(1, 6) });
           state.spills.clear();
+          if (options.movesPacket) forgetPacket(state);
           regs[0] = undefined;
         } else {
-          const helper = does.target === 'helper' ? helpers(insn.imm) : undefined;
+          const helper = does.target === 'helper' ? options.helpers(insn.imm) : undefined;
           if (!helper || helper.args.includes('write')) state.spills.clear();
+          if (helper?.changesPacket) forgetPacket(state);
           const map = regs[1];
           forgetSite(state, slot);
           regs[0] =
@@ -266,11 +390,11 @@ export function analyse(
   return { before, calls };
 }
 
-function ofConstant(constant: Constant | undefined): Provenance {
-  if (!constant) return undefined;
-  return constant.kind === 'map'
-    ? { kind: 'map', map: constant.map }
-    : { kind: 'value', map: constant.map, offset: constant.offset };
+function ofConstant(found: Constant | undefined): Provenance {
+  if (!found) return anyNumber;
+  return found.kind === 'map'
+    ? { kind: 'map', map: found.map }
+    : { kind: 'value', map: found.map, offset: found.offset };
 }
 
 /** Joins `from` into `into`; whether that changed anything. */
@@ -293,21 +417,47 @@ function mergeInto(into: State, from: State): boolean {
   return changed;
 }
 
-/** What the branch that leads to `to` tells: a found element is not null there. */
+/** What the branch that leads to `to` tells about what it compared. */
 function refine(code: Code, block: Block, to: number, state: State): State {
   const copy: State = { regs: state.regs.slice(), spills: new Map(state.spills) };
   const { exit } = block;
   if (exit.kind !== 'branch') return copy;
   const step = code.steps[exit.slot];
-  if (step?.does.kind !== 'branch') return copy;
+  if (step?.does.kind !== 'branch' || step.does.bits !== 64) return copy;
   const { insn, does } = step;
   const tested = state.regs[insn.dst];
-  if (tested?.kind !== 'element' || does.operand !== 'imm' || insn.imm !== 0 || does.bits !== 64) return copy;
-  const nonNullAt = does.condition === 'eq' ? exit.fall : does.condition === 'ne' ? exit.taken : undefined;
-  if (nonNullAt !== to || tested.offset !== 0) return copy;
-  const known = (p: Provenance): Provenance =>
-    p?.kind === 'element' && p.site === tested.site ? { ...p, nonNull: true } : p;
-  for (let r = 0; r <= 9; r++) copy.regs[r] = known(copy.regs[r]);
-  for (const [offset, p] of copy.spills) copy.spills.set(offset, known(p));
+  const other = does.operand === 'reg' ? state.regs[insn.src] : undefined;
+  const taken = exit.taken === to;
+  if (tested?.kind === 'element' && does.operand === 'imm' && insn.imm === 0 && tested.offset === 0) {
+    if (does.condition === (taken ? 'ne' : 'eq')) {
+      rewrite(copy, (p) => (p?.kind === 'element' && p.site === tested.site ? { ...p, nonNull: true } : p));
+    }
+  } else if (tested?.kind === 'packet' && other?.kind === 'packet-end') {
+    const inside = taken
+      ? AT_OR_BEFORE_END[does.condition]
+      : AT_OR_BEFORE_END[OPPOSITE[does.condition] ?? 'ne'];
+    covered(copy, tested, inside);
+  } else if (tested?.kind === 'packet-end' && other?.kind === 'packet') {
+    const mirrored = MIRROR[does.condition];
+    if (mirrored) covered(copy, other, AT_OR_BEFORE_END[taken ? mirrored : (OPPOSITE[mirrored] ?? 'ne')]);
+  }
   return copy;
+}
+
+/** `pointer CONDITION end` being true means: so many bytes more than up to the pointer are inside. */
+const AT_OR_BEFORE_END: Partial<Record<ConditionName, number>> = { le: 0, lt: 1 };
+const OPPOSITE: Partial<Record<ConditionName, ConditionName>> = { gt: 'le', ge: 'lt', le: 'gt', lt: 'ge' };
+const MIRROR: Partial<Record<ConditionName, ConditionName>> = { gt: 'lt', ge: 'le', le: 'ge', lt: 'gt' };
+
+/** The packet reaches to `pointer` and `more` bytes beyond. */
+function covered(
+  state: State,
+  pointer: Extract<Provenance, { kind: 'packet' }>,
+  more: number | undefined,
+): void {
+  if (more === undefined || pointer.id === undefined) return;
+  const range = pointer.offset + more;
+  rewrite(state, (p) =>
+    p?.kind === 'packet' && p.id === pointer.id && p.range < range ? { ...p, range } : p,
+  );
 }

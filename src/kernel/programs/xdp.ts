@@ -10,7 +10,14 @@ import type { ProgramTypeDefinition } from './definition.js';
 
 export const xdp: ProgramTypeDefinition = {
   type: ProgType.Xdp,
-  context: { size: 24, packetFields: [0, 4, 8] },
+  context: {
+    size: 24,
+    packetFields: new Map([
+      [0, 'start'],
+      [4, 'end'],
+      [8, 'start'],
+    ]),
+  },
   attachTypes: [AttachType.Xdp, AttachType.XdpDevmap, AttachType.XdpCpumap],
   packetLoads: false,
 };
