@@ -46,7 +46,7 @@ export interface ProgLoadAttr {
 
 export interface ProgTestRunAttr {
   dataIn?: Uint8Array;
-  /** Room for the output; its size limits what is copied back. By default all is returned. */
+  /** Room for the output: ENOSPC when the packet needs more. By default, and for 0, all is returned. */
   dataSizeOut?: number;
   ctxIn?: Uint8Array;
   ctxSizeOut?: number;
@@ -96,7 +96,15 @@ export interface PacketBatchResult {
 
 /** Why a run of a program that was not verified ended early. */
 export interface RunFault {
-  kind: 'null-dereference' | 'out-of-bounds' | 'read-only' | 'budget' | 'bad-argument' | 'stack-overflow';
+  kind:
+    | 'null-dereference'
+    | 'out-of-bounds'
+    | 'read-only'
+    | 'budget'
+    | 'bad-argument'
+    | 'stack-overflow'
+    /** The kernel did not run the program on this packet (batches only); no instruction is to blame. */
+    | 'not-run';
   /** What happened, for a person: address, size, which memory. */
   message: string;
   /** Instruction, in 8-byte slots from the program's start. */

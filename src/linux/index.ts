@@ -1,0 +1,3 @@
+// The real kernel, for Node on Linux.
+
+export { LinuxKernel } from './kernel.js';

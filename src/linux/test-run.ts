@@ -1,0 +1,172 @@
+// BPF_PROG_TEST_RUN of the real kernel, once or for every packet of a batch.
+
+import type {
+  Fd,
+  PacketBatch,
+  PacketBatchResult,
+  ProgInfo,
+  ProgTestRunAttr,
+  ProgTestRunResult,
+  RunFault,
+} from '../bpf/bpf.js';
+import { BpfError, Errno } from '../bpf/errno.js';
+import { ProgType } from '../bpf/types.js';
+import { attributes, Struct } from './attributes.js';
+import type { Native } from './native.js';
+
+const COMMAND = 'BPF_PROG_TEST_RUN';
+
+/**
+ * How much a program may add to a packet, generously: head room and tail room of one page, or a whole second one for
+ * socket buffers. The kernel copies what there is and says when it was more.
+ */
+const GROWTH = 1 << 16;
+
+/** Where a context comes back: in a buffer of its own, in place of the given one, or not at all. */
+const contextBack: Readonly<Partial<Record<ProgType, 'in place' | 'never'>>> = {
+  [ProgType.Syscall]: 'in place',
+  [ProgType.RawTracepoint]: 'never',
+  [ProgType.RawTracepointWritable]: 'never',
+};
+
+export interface TestProgram {
+  readonly fd: Fd;
+  readonly type: ProgType;
+}
+
+/** One test run. What is not asked for stays zero, as several program types demand. */
+export function testRun(native: Native, { fd, type }: TestProgram, attr: ProgTestRunAttr): ProgTestRunResult {
+  const { dataIn, dataSizeOut = 0, repeat, flags, cpu } = attr;
+  const back = contextBack[type] ?? 'apart';
+  // The kernel writes into what it is given; the caller's bytes stay as they are.
+  const ctxIn = attr.ctxIn?.slice();
+  const dataOut = dataIn && new Uint8Array(dataSizeOut || dataIn.length + GROWTH);
+  const ctxOut = ctxIn && back === 'apart' ? new Uint8Array(attr.ctxSizeOut ?? ctxIn.length) : undefined;
+  const test = new Struct(attributes.testRun, native.address, {
+    prog_fd: fd,
+    data_in: dataIn,
+    data_size_in: dataIn?.length,
+    data_out: dataOut,
+    data_size_out: dataOut?.length,
+    ctx_in: ctxIn,
+    ctx_size_in: ctxIn?.length,
+    ctx_out: ctxOut,
+    ctx_size_out: ctxOut?.length,
+    repeat,
+    flags,
+    cpu,
+  });
+  const result = native.bpf(COMMAND, test.bytes);
+  if (result < 0) throw new BpfError(COMMAND, -result, explain(-result, test.u32('data_size_out'), dataOut));
+  return {
+    retval: test.u32('retval'),
+    duration: test.u32('duration'),
+    dataOut: dataOut?.slice(0, test.u32('data_size_out')) ?? new Uint8Array(),
+    ctxOut:
+      ctxOut?.slice(0, test.u32('ctx_size_out')) ?? (back === 'in place' && ctxIn ? ctxIn : new Uint8Array()),
+  };
+}
+
+function explain(errno: number, size: number, room: Uint8Array | undefined): string {
+  if (errno !== Errno.ENOSPC || !room || size <= room.length) return '';
+  return `the packet has ${size} bytes afterwards, there is room for ${room.length}`;
+}
+
+/**
+ * One test run for each packet. A packet that the kernel does not take (for XDP, shorter than an Ethernet header or
+ * longer than a page has room for) is listed as not run, and the others run all the same.
+ */
+export async function runBatch(
+  native: Native,
+  program: TestProgram & { info(): Promise<ProgInfo> },
+  batch: PacketBatch,
+): Promise<PacketBatchResult> {
+  const { count, data, offsets } = batch;
+  checkBatch(batch);
+  const retvals = new Uint32Array(count);
+  const faults: PacketBatchResult['faults'] = [];
+  const out = new Uint8Array((batch.wantData ? longest(batch) : 0) + GROWTH);
+  const output = batch.wantData ? new Output(count) : undefined;
+  const base = native.address(data);
+  const test = new Struct(attributes.testRun, native.address, {
+    prog_fd: program.fd,
+    data_in: data,
+    repeat: 1,
+  });
+  if (output) test.set({ data_out: out });
+  let duration = 0;
+  for (let i = 0; i < count; i++) {
+    const start = offsets[i] ?? 0;
+    const size = (offsets[i + 1] ?? 0) - start;
+    test.movePointer('data_in', base, start);
+    test.set({ data_size_in: size, data_size_out: output ? out.length : 0, retval: 0, duration: 0 });
+    const result = native.bpf(COMMAND, test.bytes);
+    if (result < 0) {
+      if (result !== -Errno.EINVAL) throw new BpfError(COMMAND, -result, `packet ${i}, ${size} bytes`);
+      const { id, name } = await program.info();
+      faults.push({ index: i, fault: notRun(size, id, name) });
+      output?.add(data.subarray(start, start + size));
+      continue;
+    }
+    retvals[i] = test.u32('retval');
+    duration += test.u32('duration');
+    output?.add(out.subarray(0, test.u32('data_size_out')));
+  }
+  return { retvals, duration, faults, ...(output ? output.finish() : {}) };
+}
+
+const notRun = (size: number, progId: number, progName: string): RunFault => ({
+  kind: 'not-run',
+  message: `Linux does not test-run a packet of ${size} bytes`,
+  slot: 0,
+  progId,
+  progName,
+  instruction: '',
+});
+
+const longest = ({ count, offsets }: PacketBatch): number => {
+  let most = 0;
+  for (let i = 0; i < count; i++) most = Math.max(most, (offsets[i + 1] ?? 0) - (offsets[i] ?? 0));
+  return most;
+};
+
+function checkBatch({ count, data, offsets }: PacketBatch): void {
+  const refuse = (detail: string): never => {
+    throw new BpfError(COMMAND, Errno.EINVAL, detail);
+  };
+  if (!Number.isInteger(count) || count < 0 || offsets.length < count + 1) {
+    refuse(`${count} packets need ${count + 1} offsets, there are ${offsets.length}`);
+  }
+  for (let i = 0; i < count; i++) {
+    const [start = 0, end = 0] = [offsets[i], offsets[i + 1]];
+    if (end < start || end > data.length) refuse(`packet ${i} does not lie in the data`);
+  }
+}
+
+/** Packets afterwards, one after the other. */
+class Output {
+  readonly #offsets: Uint32Array;
+  #data = new Uint8Array(1 << 16);
+  #count = 0;
+  #length = 0;
+
+  constructor(count: number) {
+    this.#offsets = new Uint32Array(count + 1);
+  }
+
+  add(packet: Uint8Array): void {
+    const length = this.#length + packet.length;
+    if (length > this.#data.length) {
+      const larger = new Uint8Array(Math.max(this.#data.length * 2, length));
+      larger.set(this.#data.subarray(0, this.#length));
+      this.#data = larger;
+    }
+    this.#data.set(packet, this.#length);
+    this.#length = length;
+    this.#offsets[++this.#count] = length;
+  }
+
+  finish(): { data: Uint8Array; offsets: Uint32Array } {
+    return { data: this.#data.subarray(0, this.#length), offsets: this.#offsets };
+  }
+}
