@@ -95,8 +95,7 @@ export const POINTER_BASE: u64 = 0xffff888100000000;
   bucketMask: u32 = 0;
   free: usize = 0;
   seed: u32 = 0;
-  /** The other end of the list of free elements; bytes set aside for elements (`length` counts those once used). */
-  freeTail: usize = 0;
+  /** Bytes set aside for elements (a hash's `length` counts those once used). */
   capacity: u32 = 0;
   /** One spare element for each CPU, for replacing an element that exists; 0 without. */
   spares: usize = 0;

@@ -2,8 +2,6 @@
 // 0xffff stand for the same sum: to give the one that Linux on x86 gives, the sum is kept as csum_partial
 // keeps it there, in 64 bits with end-around carry.
 
-const EINVAL: i64 = 22;
-
 /** The 32-bit sum of `size` bytes (zeros appended to a multiple of 8) and `sum`. */
 function partial(at: usize, size: u32, sum: u32): u32 {
   let total = sum as u64;
@@ -27,12 +25,14 @@ function add(a: u32, b: u32): u32 {
   return sum + u32(sum < a);
 }
 
-/** bpf_csum_diff(from, from_size, to, to_size, seed) of Linux 6.18: `from` is taken away, `to` added. */
+/**
+ * bpf_csum_diff(from, from_size, to, to_size, seed) of Linux 6.18: `from` is taken away, `to` added. Any sizes will
+ * do (older kernels want multiples of 4), and the result has 16 bits.
+ */
 export function bpf_csum_diff(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64, r5: u64): u64 {
   const fromSize = r2 as u32;
   const toSize = r4 as u32;
   let sum = r5 as u32;
-  if ((fromSize | toSize) & 3) return -EINVAL as u64;
   if (fromSize && toSize) sum = add(partial(r3 as usize, toSize, sum), ~partial(r1 as usize, fromSize, 0));
   else if (toSize) sum = partial(r3 as usize, toSize, sum);
   else if (fromSize) sum = ~partial(r1 as usize, fromSize, ~sum);

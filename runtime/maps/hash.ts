@@ -4,25 +4,20 @@
 //   element   +0 next | +4 hash | +8 key, padded to 8 | +valueOffset value (per-CPU: one stride for each CPU)
 //
 // Elements lie in one block that is set aside when the map is made, and never move. They are handed out
-// from its start, so memory that was never needed is never touched, and deleted ones go to a free list:
-//
-// - preallocated maps take the element that was freed last, as the kernel's per-CPU free list does;
-// - BPF_F_NO_PREALLOC maps take the one freed longest ago: the kernel gives such memory back only after
-//   the program has ended, so a pointer to a deleted element keeps its value as long as possible here.
+// from its start, so memory that was never needed is never touched; deleted ones go to a free list, and the
+// one that was freed last is taken first, as the kernel's per-CPU lists do.
 //
 // Replacing the value of a key puts a new element in the place of the old one, whose contents stay: a program
 // that holds a pointer to the old value goes on reading the old value. The new element of a preallocated map
-// is its CPU's spare and the old one becomes the spare. (Per-CPU maps are updated in place.)
+// is its CPU's spare and the old one becomes the spare; with BPF_F_NO_PREALLOC it is any free one, and the old
+// one is then free. (Per-CPU maps are updated in place.)
 
 import { BpfMap } from '../layout';
 import { copy } from './copy';
 import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from './errno';
 
-const BPF_F_NO_PREALLOC: u32 = 1;
 /** Offset of the key. */
 const KEY: usize = 8;
-/** How many freed elements of a BPF_F_NO_PREALLOC map rest before one is used again. */
-export const RESTING: u32 = 32;
 
 // Multiply-xorshift: the product's upper half depends on every bit of the key.
 // @ts-ignore: decorator
@@ -186,10 +181,10 @@ export function percpu_htab_lookup(map: usize, key: usize, cpuId: u32): usize {
   return value ? value + (cpuId * header.cpuStride as usize) : 0;
 }
 
-/** An element that nobody uses: there is always one while fewer than max_entries are in use. */
+/** An element that nobody uses. There is one: no more than max_entries are in use, and a map has one more. */
 function take(header: BpfMap): usize {
   const element = header.free;
-  if (element && (!(header.flags & BPF_F_NO_PREALLOC) || header.length / header.elementSize - header.count > RESTING)) {
+  if (element) {
     header.free = load<usize>(element);
     return element;
   }
@@ -200,14 +195,8 @@ function take(header: BpfMap): usize {
 
 /** Gives an unlinked element back. Its contents stay until it is taken again. */
 function giveBack(header: BpfMap, element: usize): void {
-  if (header.flags & BPF_F_NO_PREALLOC && header.free) {
-    store<usize>(header.freeTail, element);
-    store<usize>(element, 0);
-  } else {
-    store<usize>(element, header.free);
-    header.free = element;
-  }
-  header.freeTail = element;
+  store<usize>(element, header.free);
+  header.free = element;
 }
 
 /** Puts an element with this key where `at` leads; `next` comes after it. */

@@ -10,7 +10,7 @@ import {
 import { EINVAL, ENOENT, EOPNOTSUPP } from './errno';
 import {
   htab_delete, htab_lookup, htab_next_key, htab_update, percpu_htab_lookup, percpu_htab_update,
-  percpu_htab_update_all, RESTING,
+  percpu_htab_update_all,
 } from './hash';
 
 const HASH: u32 = 1;
@@ -50,9 +50,9 @@ export function map_create(type: u32, keySize: u32, valueSize: u32, maxEntries: 
     while (buckets < (maxEntries as u64)) buckets <<= 1;
     valueOffset = 8 + round8(keySize);
     elementSize = valueOffset + elementSize * (percpu ? cpus : 1);
-    if (flags & BPF_F_NO_PREALLOC) elements += RESTING + 1;
-    else if (type == HASH) spares = cpus;
-    elements += spares;
+    // Replacing needs one more: each CPU's spare, or without preallocation one that is free at any time.
+    if (type == HASH && !(flags & BPF_F_NO_PREALLOC)) spares = cpus;
+    elements += spares ? spares : 1;
   } else if (type == PROG_ARRAY) {
     elementSize = 4;
   } else if (type == PERCPU_ARRAY) {
