@@ -2,7 +2,16 @@
 // holds it with its layout constants), then TypeScript. What is up to date is not built again.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +51,9 @@ if (!upToDate(generated, 'runtime', 'scripts/build.mjs')) {
     if (kind === 'function') imports[from][name] = () => 0;
   }
   const { exports } = new WebAssembly.Instance(module, imports);
-  const constants = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global && typeof value.value === 'number');
+  const constants = Object.entries(exports).filter(
+    ([, value]) => value instanceof WebAssembly.Global && typeof value.value === 'number',
+  );
   const functions = WebAssembly.Module.exports(module).filter((entry) => entry.kind === 'function');
   writeFileSync(
     generated,
