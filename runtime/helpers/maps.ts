@@ -4,7 +4,7 @@
 import { BpfMap, Cpu, POINTER_BASE } from '../layout';
 import { percpu_array_lookup } from '../maps/array';
 import { percpu_htab_lookup } from '../maps/hash';
-import { map_delete, map_lookup, map_update } from '../maps/map';
+import { lookupInline, map_delete, updateInline } from '../maps/map';
 
 const PERCPU_HASH: u32 = 5;
 const PERCPU_ARRAY: u32 = 6;
@@ -15,11 +15,11 @@ const PERCPU_ARRAY: u32 = 6;
 }
 
 export function bpf_map_lookup_elem(cpu: usize, r1: u64, r2: u64): u64 {
-  return pointerOrNull(map_lookup(r1 as usize, r2 as usize, changetype<Cpu>(cpu).id));
+  return pointerOrNull(lookupInline(r1 as usize, r2 as usize, changetype<Cpu>(cpu).id));
 }
 
 export function bpf_map_update_elem(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64): u64 {
-  return map_update(r1 as usize, r2 as usize, r3 as usize, r4, changetype<Cpu>(cpu).id) as i64 as u64;
+  return updateInline(r1 as usize, r2 as usize, r3 as usize, r4, changetype<Cpu>(cpu).id) as i64 as u64;
 }
 
 export function bpf_map_delete_elem(cpu: usize, r1: u64, r2: u64): u64 {

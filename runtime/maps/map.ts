@@ -105,8 +105,10 @@ export function map_destroy(map: usize): void {
   heap.free(map);
 }
 
-/** The value that a program on CPU `cpuId` sees for the key at `key`; 0 when there is none. */
-export function map_lookup(map: usize, key: usize, cpuId: u32): usize {
+/** map_lookup, for callers that want no further call in between. */
+// @ts-ignore: decorator
+@inline
+export function lookupInline(map: usize, key: usize, cpuId: u32): usize {
   const type = changetype<BpfMap>(map).type;
   if (type == HASH) return htab_lookup(map, key);
   if (type == ARRAY || type == PROG_ARRAY) return array_lookup(map, key);
@@ -115,14 +117,26 @@ export function map_lookup(map: usize, key: usize, cpuId: u32): usize {
   return 0;
 }
 
-/** A program's update, on CPU `cpuId`. */
-export function map_update(map: usize, key: usize, value: usize, flags: u64, cpuId: u32): i32 {
+/** The value that a program on CPU `cpuId` sees for the key at `key`; 0 when there is none. */
+export function map_lookup(map: usize, key: usize, cpuId: u32): usize {
+  return lookupInline(map, key, cpuId);
+}
+
+/** map_update, for callers that want no further call in between. */
+// @ts-ignore: decorator
+@inline
+export function updateInline(map: usize, key: usize, value: usize, flags: u64, cpuId: u32): i32 {
   const type = changetype<BpfMap>(map).type;
   if (type == HASH) return htab_update(map, key, value, flags, cpuId);
   if (type == ARRAY) return array_update(map, key, value, flags);
   if (type == PERCPU_ARRAY) return percpu_array_update(map, key, value, flags, cpuId);
   if (type == PERCPU_HASH) return percpu_htab_update(map, key, value, flags, cpuId);
   return -EOPNOTSUPP;
+}
+
+/** A program's update, on CPU `cpuId`. */
+export function map_update(map: usize, key: usize, value: usize, flags: u64, cpuId: u32): i32 {
+  return updateInline(map, key, value, flags, cpuId);
 }
 
 /** The system call's update: `value` holds all CPUs' slots of a per-CPU map. */
