@@ -15,6 +15,7 @@ const RUNS = Number(process.env.SKEP_ENGINE_RUNS ?? 10_000);
 type Run = (code: Uint8Array, packet: Uint8Array) => bigint | Promise<bigint>;
 
 const jit: Run = (code, packet) => runRaw('jit', code, packet);
+const trusted: Run = (code, packet) => runRaw('trusted jit', code, packet);
 const interpreter: Run = (code, packet) => runRaw('interpreter', code, packet);
 const reference: Run = (code, packet) => runReference(code, packet.slice());
 
@@ -29,6 +30,13 @@ test(`JIT and interpreter give the same answer, ${RUNS} random programs`, { time
   await fc.assert(
     fc.asyncProperty(randomProgram(), (program) => compare(program, jit, interpreter)),
     { numRuns: RUNS },
+  );
+});
+
+test('the JIT gives the same answer with and without checks', { timeout: 60_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(randomProgram(), (program) => compare(program, jit, trusted)),
+    { numRuns: Math.ceil(RUNS / 10) },
   );
 });
 

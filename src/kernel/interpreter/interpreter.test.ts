@@ -1,18 +1,55 @@
 import { expect, test } from 'vitest';
-import { BUDGET, Machine } from '../../../test/conformance/run.js';
 import { assemble, encode } from '../../isa/index.js';
-import { layout, POINTER_BASE } from '../memory/memory.js';
+import { helpers } from '../helpers/index.js';
+import { KernelMemory, layout, POINTER_BASE } from '../memory/memory.js';
 import { Interpreter } from './interpreter.js';
 
-const machine = new Machine();
-const { memory, cpu, program } = machine;
+/** Instructions that a run may take, where a test sets no other number. */
+const BUDGET = 100_000_000;
+
+const memory = new KernelMemory({
+  callHost: (_cpu, helper) => {
+    throw new Error(`helper ${helper} is not here`);
+  },
+  now: () => 0,
+});
+
+function alloc(size: number): number {
+  const at = memory.alloc(size);
+  if (at === undefined) throw new RangeError('out of memory');
+  return at;
+}
+
+/** An address for a Program without instructions. */
+function makeProgram(): number {
+  const address = alloc(layout.Program_size);
+  memory.setU32(address + layout.Program_ctxSize, 24);
+  return address;
+}
+
+/** Gives the Program at `address` the instructions of `asm`. */
+function fill(address: number, asm: string): void {
+  const code = encode(assemble(asm));
+  const old = memory.u32(address + layout.Program_insns);
+  if (old) memory.free(old);
+  const insns = alloc(code.length);
+  memory.write(insns, code);
+  memory.setU32(address + layout.Program_insns, insns);
+  memory.setU32(address + layout.Program_insnCount, code.length / 8);
+}
+
+const cpu = alloc(layout.Cpu_size);
+const stack = alloc(layout.STACK_SIZE);
+memory.setU32(cpu + layout.Cpu_stackStart, stack);
+memory.setU32(cpu + layout.Cpu_stackEnd, stack + layout.STACK_SIZE);
+const packet = alloc(64);
+const ctx = alloc(layout.XdpFrame_size);
+const program = makeProgram();
 const interpreter = new Interpreter(memory, cpu);
-const packet = machine.alloc(64);
-const ctx = machine.alloc(layout.XdpFrame_size);
 
 /** Makes `asm` ready to run, with a packet of 64 bytes and its frame as context. */
 function prepare(asm: string, budget = BUDGET): void {
-  machine.load(encode(assemble(asm)));
+  fill(program, asm);
   memory.setU32(cpu + layout.Cpu_ctx, ctx);
   memory.setU32(cpu + layout.Cpu_packetStart, packet);
   memory.setU32(cpu + layout.Cpu_packetEnd, packet + 64);
@@ -167,16 +204,16 @@ test('accesses that end with the packet and the stack are inside', () => {
   expect(run('*(u64 *)(r10 - 8) = 6\nr0 = *(u64 *)(r10 - 8)\nexit')).toEqual({ state: 'exited', r0: 6n });
 });
 
-/** A program array of two slots, the second with `target`, and room for more programs. */
+/** A program array of two slots, the second with `target`. */
 function programArray(target: number): number {
-  const map = machine.alloc(layout.BpfMap_size);
-  const values = machine.alloc(16);
+  const map = alloc(layout.BpfMap_size);
+  const values = alloc(16);
   memory.setU32(map + layout.BpfMap_type, 3);
   memory.setU32(map + layout.BpfMap_maxEntries, 2);
   memory.setU32(map + layout.BpfMap_values, values);
   memory.setU32(map + layout.BpfMap_elementSize, 8);
   memory.setU32(values + 8, target);
-  const maps = machine.alloc(4);
+  const maps = alloc(4);
   memory.setU32(maps, map);
   for (const one of [program, target]) {
     memory.setU32(one + layout.Program_maps, maps);
@@ -185,29 +222,13 @@ function programArray(target: number): number {
   return map;
 }
 
-/** Puts a second program into linear memory. */
-function second(): { address: number; fill(asm: string): void } {
-  const address = machine.alloc(layout.Program_size);
-  memory.setU32(address + layout.Program_ctxSize, 24);
-  return {
-    address,
-    fill(asm) {
-      const code = encode(assemble(asm));
-      const insns = machine.alloc(code.length);
-      memory.write(insns, code);
-      memory.setU32(address + layout.Program_insns, insns);
-      memory.setU32(address + layout.Program_insnCount, code.length / 8);
-    },
-  };
-}
-
 test('tail calls', () => {
-  const other = second();
-  const map = programArray(other.address);
+  const other = makeProgram();
+  const map = programArray(other);
   const pointer = `r2 = 0x${(POINTER_BASE | BigInt(map)).toString(16)} ll`;
   const jumpTo = (index: string) => `${pointer}\nr3 = ${index}\ncall 12\nr0 = 1\nexit`;
 
-  other.fill('r0 = 2\nexit');
+  fill(other, 'r0 = 2\nexit');
   expect(run(jumpTo('1')), 'goes to the program').toEqual({ state: 'exited', r0: 2n });
   expect(run(jumpTo('0x700000001 ll')), 'looks at 32 bits of the index').toEqual({ state: 'exited', r0: 2n });
   expect(run(jumpTo('0')), 'falls through at an empty slot').toEqual({ state: 'exited', r0: 1n });
@@ -220,11 +241,35 @@ test('tail calls', () => {
     state: 'exited',
     r0: 42n,
   });
-  other.fill(`r6 = *(u32 *)(r1 + 12)\n${jumpTo('1')}`);
+  fill(other, `r6 = *(u32 *)(r1 + 12)\n${jumpTo('1')}`);
   expect(run(jumpTo('1')), 'ends at the limit').toEqual({ state: 'exited', r0: 1n });
   expect(memory.u32(cpu + layout.Cpu_tailCalls)).toBe(layout.MAX_TAIL_CALLS);
   expect(faultOf('r2 = 5\nr3 = 0\ncall 12\nexit'), 'needs a program array').toEqual({
     kind: layout.FAULT_ARGUMENT,
     slot: 2,
   });
+});
+
+test('helpers of the runtime are called there, all others in the host', () => {
+  const calls: number[] = [];
+  const watched = new KernelMemory({
+    callHost: (_cpu, helper) => {
+      calls.push(helper);
+    },
+    now: () => 1,
+  });
+  const at = watched.alloc(layout.Cpu_size) ?? 0;
+  const frame = watched.alloc(layout.XdpFrame_size) ?? 0;
+  const map = watched.alloc(layout.BpfMap_size) ?? 0;
+  const call = watched.runtime.call_helper as (...args: (number | bigint)[]) => bigint;
+  const inRuntime = helpers.filter(({ id, args }) => {
+    calls.length = 0;
+    // Enough for each to come back: a frame, or a map of no type.
+    const first = args[0] === 'ctx' ? frame : map;
+    call(at, id, BigInt(first), 0n, 0n, 0n, 0n);
+    return calls.length === 0;
+  });
+  expect(inRuntime.map(({ name }) => name)).toEqual(
+    helpers.filter(({ runs }) => runs === 'runtime').map(({ name }) => name),
+  );
 });
