@@ -8,7 +8,8 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_BPF = 321
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "goldens")
+# Where goldens go: another folder may be asked for, to compare.
+GOLDEN = os.environ.get("SKEP_GOLDENS") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "goldens")
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = range(6)
 PROG_TEST_RUN = 10
