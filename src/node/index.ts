@@ -1,4 +1,4 @@
-// Skep in Node: the library, with V8's tiers under control.
+// Skep in Node: the library, with V8's tiers under control, and files.
 
 import { useModuleCompiler } from '../kernel/jit/compiler.js';
 import { tieredCompiler } from './tiers.js';
@@ -6,3 +6,4 @@ import { tieredCompiler } from './tiers.js';
 useModuleCompiler(tieredCompiler);
 
 export * from '../index.js';
+export { type ByteSource, FileSink, openObject, openSource, readCapture } from './files.js';

@@ -1,0 +1,4 @@
+export interface InspectOptions {
+  json?: boolean;
+}
+export async function inspect(_object: string, _options: InspectOptions): Promise<void> {}

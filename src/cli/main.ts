@@ -1,0 +1,180 @@
+#!/usr/bin/env node
+// The command `skep`: arguments in, the right command loaded and started. A command's code is imported only when it
+// runs, so that a small question is answered at once.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ConformanceOptions } from './conformance.js';
+import { fail } from './errors.js';
+import type { InspectOptions } from './inspect.js';
+import type { ObjdumpOptions } from './objdump.js';
+import type { RunCommandOptions } from './run.js';
+import { parseSetting, type Setting } from './settings.js';
+
+// `skep run ... | head` closes our output early: that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+}
+
+const version = (): string => {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+};
+
+/** A whole number from `low` to `high`. */
+const wholeNumber =
+  (low: number, high: number) =>
+  (text: string): number => {
+    const value = /^[\d_]+$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
+    if (value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+  };
+
+const engineOption = (): Option =>
+  new Option('--engine <engine>', 'how programs run').choices(['jit', 'interpreter']).default('jit');
+
+const program = new Command('skep');
+
+function addCommand(name: string): Command {
+  return program
+    .command(name)
+    .configureHelp({ showGlobalOptions: false })
+    .allowExcessArguments(false)
+    .showHelpAfterError(false);
+}
+
+program
+  .description('eBPF without Linux: runs, inspects and disassembles the objects that clang makes for the kernel.')
+  .version(version(), '--version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .exitOverride()
+  .configureOutput({
+    outputError(text, write) {
+      const path = process.argv[2]?.match(/^(run|inspect|objdump|conformance)$/) ? ` ${process.argv[2]}` : '';
+      write(`skep: ${text.replace(/^error: /, '').trimEnd()}\n      Try: skep${path} --help\n`);
+    },
+  })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ skep run firewall.bpf.o --pcap traffic.pcapng --set blocked_port=443
+  $ skep inspect firewall.bpf.o
+  $ skep objdump -S firewall.bpf.o`,
+  );
+
+addCommand('run')
+  .summary('run an XDP program on a packet capture')
+  .description(
+    'Runs an XDP program on every packet of a capture (pcap or pcapng) and prints the verdicts, the time a packet ' +
+      'took, what bpf_printk wrote, and all maps and global variables.',
+  )
+  .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
+  .requiredOption('--pcap <file>', 'capture to read; - for standard input')
+  .option('--program <name>', 'which program, when the object has several')
+  .addOption(engineOption())
+  .option('--out <file>', 'write the packets as the program left them, as pcapng with the verdict of each')
+  .option('--keep-dropped', 'write dropped and aborted packets to --out too')
+  .option(
+    '--set <name=value>',
+    'set a global variable before the object is loaded; may be repeated. VALUE is a number, true or false, the name ' +
+      'of an enumerator, text for a char array, or JSON for an array or struct; NAME may go on with .member and [index]',
+    (text: string, before: readonly Setting[]) => [...before, parseSetting(text)],
+    [] as readonly Setting[],
+  )
+  .option('--cpus <n>', 'possible CPUs: values that a per-CPU map has for a key', wholeNumber(1, 1024), 1)
+  .option('--budget <n>', 'instructions that one run may take before it is ended', wholeNumber(1, 0x7fffffff))
+  .option('--limit <n>', 'stop after so many packets', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+  .option('--trace <n>', 'keep so many lines of bpf_printk', wholeNumber(0, 10_000_000), 20)
+  .option('--no-trace', 'keep no line of bpf_printk')
+  .addOption(
+    new Option('--clock <clock>', 'what bpf_ktime_get_ns follows: the time since the first packet, or the host')
+      .choices(['capture', 'real'])
+      .default('capture'),
+  )
+  .option('--all-entries', 'print all entries of every map')
+  .option('--json', 'print one JSON document with everything; integers beyond 2^53 are decimal strings')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ skep run firewall.bpf.o --pcap traffic.pcapng --set blocked_port=443
+  $ skep run loadbalancer.bpf.o --program loadbalancer --pcap in.pcapng --out out.pcapng
+  $ skep run loadbalancer.bpf.o --program loadbalancer --pcap in.pcapng --set 'backends[0].mac=[2,0,0,0,1,9]'
+  $ tcpdump -c 1000 -w - | skep run hello.bpf.o --pcap - --json`,
+  )
+  .action(async (object: string, options: RunCommandOptions) => {
+    await (await import('./run.js')).run(object, options);
+  });
+
+addCommand('inspect')
+  .summary('show what an object file holds')
+  .description(
+    'Shows what an object file holds: programs with their tags, maps, variables, externs, licence, BTF and sizes.',
+  )
+  .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
+  .option('--json', 'print one JSON document; integers beyond 2^53 are decimal strings')
+  .addHelpText('after', '\nExample:\n  $ skep inspect firewall.bpf.o')
+  .action(async (object: string, options: InspectOptions) => {
+    await (await import('./inspect.js')).inspect(object, options);
+  });
+
+addCommand('objdump')
+  .summary('disassemble an object file')
+  .description('Disassembles the instructions of an object file, as llvm-objdump -d prints them.')
+  .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
+  .option('-S, --source', 'print source lines between the instructions')
+  .option(
+    '-j, --section <name>',
+    'only this section; may be repeated',
+    (name: string, before: readonly string[]) => [...before, name],
+    [] as readonly string[],
+  )
+  .addHelpText(
+    'after',
+    `
+Source lines are those of the source file where DWARF names one that can be read from here, as in llvm-objdump,
+otherwise those that BTF has kept.
+
+Examples:
+  $ skep objdump firewall.bpf.o
+  $ skep objdump -S --section xdp firewall.bpf.o`,
+  )
+  .action(async (object: string, options: ObjdumpOptions) => {
+    await (await import('./objdump.js')).objdump(object, options);
+  });
+
+addCommand('conformance')
+  .summary('run bare instructions: the plug-in of the BPF conformance suite')
+  .description(
+    'Runs the instructions on standard input (hexadecimal bytes) over a memory (r1 is its address, r2 its length in ' +
+      'bytes) and prints r0 in hexadecimal: the plug-in process of the BPF conformance project.',
+  )
+  .argument('[memory]', 'the memory, as hexadecimal bytes')
+  .addOption(engineOption())
+  .option('--program <hex>', 'the instructions, in place of standard input')
+  .option('--elf', 'standard input is an object file in hexadecimal; its first function is run')
+  .option('--debug', 'accepted for the suite; errors are always told')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ echo 'b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00' | skep conformance
+  $ echo '71 10 00 00 00 00 00 00 95 00 00 00 00 00 00 00' | skep conformance '7f 00' --engine interpreter
+  $ bpf_conformance_runner --test_file_directory tests --plugin_path skep --plugin_options 'conformance'`,
+  )
+  .action(async (memory: string | undefined, options: ConformanceOptions) => {
+    await (await import('./conformance.js')).conformance(memory, options);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has already printed what it has to say.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else fail(error);
+}
