@@ -64,7 +64,7 @@ function check(
   const { body } = t;
   const p = t.provenance(slot, r);
   const inRuntime = () => checkInRuntime(t, slot, r, offset, size, write);
-  const within = (at: number, length: number) => at >= 0 && at + size <= length;
+  const within = (at: number, slack: number, length: number) => at >= 0 && at + slack + size <= length;
   /** Runs the runtime's check when `r - base + offset` is not below `limit`. */
   const unlessBelow = (pushBase: () => void, limit: number) => {
     t.push(r);
@@ -84,14 +84,21 @@ function check(
           },
           FRAME - size + 1,
         );
-      } else if (!within(FRAME + p.offset + offset, FRAME)) inRuntime();
+      } else if (!within(FRAME + p.offset + offset, p.slack, FRAME)) inRuntime();
       return;
     case 'ctx':
-      if (write || !within(p.offset + offset, t.code.context.size)) inRuntime();
+      if (write || !within(p.offset + offset, 0, t.code.context.size)) inRuntime();
       return;
     case 'packet':
     case 'packet-end':
-      if (p.kind === 'packet' && p.id !== undefined && within(p.offset + offset, p.range)) return;
+      if (
+        p.kind === 'packet' &&
+        p.id !== undefined &&
+        p.offset !== undefined &&
+        within(p.offset + offset, p.slack, p.range)
+      ) {
+        return;
+      }
       if (!a.window) throw new Error('a packet access without a window');
       a.window.pushOutside(r, offset, size);
       body.open(Op.if);
@@ -103,7 +110,7 @@ function check(
       if (!(write ? map.writable : map.readable)) inRuntime();
       else if (p.offset === undefined) {
         unlessBelow(() => body.i64big(POINTER_BASE + BigInt(map.values)), map.valueSize - size + 1);
-      } else if (!within(p.offset + offset, map.valueSize)) inRuntime();
+      } else if (!within(p.offset + offset, p.slack, map.valueSize)) inRuntime();
       return;
     }
     case 'element': {
@@ -111,7 +118,7 @@ function check(
       const base = a.bases.get(p.site);
       if (!(write ? map.writable : map.readable)) inRuntime();
       else if (p.offset !== undefined) {
-        if (!within(p.offset + offset, map.valueSize)) inRuntime();
+        if (!within(p.offset + offset, p.slack, map.valueSize)) inRuntime();
         else if (!p.nonNull) {
           t.push(r);
           body.op(Op.i64_const).signed64(0x100000000n).op(Op.i64_lt_u).open(Op.if);
@@ -140,11 +147,11 @@ export function pushAddress(
   const { t } = a;
   if (t.options.checked) check(a, slot, r, offset, size, write);
   const p = t.provenance(slot, r);
-  if (p?.kind === 'stack' && p.offset !== undefined && FRAME + p.offset + offset >= 0) {
+  if (p?.kind === 'stack' && p.offset !== undefined && p.slack === 0 && FRAME + p.offset + offset >= 0) {
     t.body.get(t.frame);
     return FRAME + p.offset + offset;
   }
-  if (p?.kind === 'value' && p.offset !== undefined) {
+  if (p?.kind === 'value' && p.offset !== undefined && p.slack === 0) {
     t.body.i32(p.map.values + p.offset + offset);
     return 0;
   }

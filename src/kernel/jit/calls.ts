@@ -15,9 +15,16 @@ const TAIL_CALL = 12;
 
 /** Whether `size` bytes at `p` can be read on every path, known without running. */
 function isReadable(p: Provenance, size: number): boolean {
-  if (p?.kind === 'stack') return p.offset !== undefined && p.offset >= -FRAME && p.offset + size <= 0;
+  if (p?.kind === 'stack') {
+    return p.offset !== undefined && p.offset >= -FRAME && p.offset + p.slack + size <= 0;
+  }
   if (p?.kind === 'value' || (p?.kind === 'element' && p.nonNull)) {
-    return p.map.readable && p.offset !== undefined && p.offset >= 0 && p.offset + size <= p.map.valueSize;
+    return (
+      p.map.readable &&
+      p.offset !== undefined &&
+      p.offset >= 0 &&
+      p.offset + p.slack + size <= p.map.valueSize
+    );
   }
   return false;
 }

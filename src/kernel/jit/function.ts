@@ -16,9 +16,10 @@ import type { Callees } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
 import type { Block, Graph, Item } from './cfg.js';
 import { type Code, target } from './code.js';
+import { naturalLoops } from './induction.js';
 import type { Provenances } from './provenance.js';
 import { findRotations, type Rotations } from './rotate.js';
-import { dominators, loopWeights, reversePostorder, structure } from './structure.js';
+import { dominators, reversePostorder, structure } from './structure.js';
 import { MAIN_TYPE, type TranslationOptions, Translator } from './translator.js';
 import { type FunctionBody, type FunctionType, I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
@@ -67,7 +68,13 @@ export function translate(input: FunctionInput): FunctionBody {
   const t = new Translator(code, input.callees, options, input.provenances, input.type);
   const { body } = t;
   const order = reversePostorder(graph);
-  const loops = loopWeights(graph, order);
+  /** Loop headers with the instructions of one round. */
+  const loops = new Map(
+    [...naturalLoops(graph, order)].map(([header, members]) => [
+      header,
+      [...members].reduce((sum, id) => sum + (graph.blocks.get(id)?.weight ?? 0), 0),
+    ]),
+  );
   const blocks = order.sequence.map((id) => graph.blocks.get(id)).filter((b): b is Block => b !== undefined);
   const weight = blocks.reduce((sum, block) => sum + block.weight, 0);
   const isMain = input.type === MAIN_TYPE;

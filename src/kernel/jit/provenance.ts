@@ -7,41 +7,47 @@ import type { AluName, ConditionName } from '../../isa/table.js';
 import type { HelperDefinition } from '../helpers/definition.js';
 import { type Block, blockOf, type Graph, successors } from './cfg.js';
 import { type Code, type Constant, type MapConstant, target } from './code.js';
+import { findLoops, type Loop } from './induction.js';
 
 export type Provenance =
   | undefined
   /** Not a pointer: at most `max` as unsigned, and `value` (sign-extended) when it is always the same. */
   | { readonly kind: 'number'; readonly value: number | undefined; readonly max: number }
   | { readonly kind: 'ctx'; readonly offset: number }
-  /** This function's frame; the offset is from r10, undefined when it varies. */
-  | { readonly kind: 'stack'; readonly offset: number | undefined }
+  /** This function's frame; the place is from r10. */
+  | ({ readonly kind: 'stack' } & Place)
   /**
-   * Base `id` (the slot that made it; undefined when not known) plus `offset`. The base is not before the packet, and
+   * A place from base `id` (the slot that made it; undefined when not known). The base is not before the packet, and
    * `range` bytes from it are known to be inside.
    */
-  | {
-      readonly kind: 'packet';
-      readonly id: number | undefined;
-      readonly offset: number;
-      readonly range: number;
-    }
+  | ({ readonly kind: 'packet'; readonly id: number | undefined; readonly range: number } & Place)
   /** The end of the packet. */
   | { readonly kind: 'packet-end' }
   | { readonly kind: 'map'; readonly map: MapConstant }
   /** Address in a map's first value, known when the program is loaded. */
-  | { readonly kind: 'value'; readonly map: MapConstant; readonly offset: number | undefined }
+  | ({ readonly kind: 'value'; readonly map: MapConstant } & Place)
   /** What the lookup at slot `site` found. */
-  | {
+  | ({
       readonly kind: 'element';
       readonly map: MapConstant;
       readonly site: number;
-      readonly offset: number | undefined;
       readonly nonNull: boolean;
-    };
+    } & Place);
+
+/** `offset` to `offset + slack` bytes from a base; anywhere when the offset is undefined. */
+interface Place {
+  readonly offset: number | undefined;
+  readonly slack: number;
+}
+
+const ANYWHERE: Place = { offset: undefined, slack: 0 };
+const samePlace = (a: Place, b: Place): boolean => a.offset === b.offset && a.slack === b.slack;
+const joinPlaces = (a: Place, b: Place): Place =>
+  samePlace(a, b) ? { offset: a.offset, slack: a.slack } : ANYWHERE;
 
 const WORD_MAX = 0xffffffff;
 /** A pointer into the packet of which nothing else is known. */
-const somewhereInPacket: Provenance = { kind: 'packet', id: undefined, offset: 0, range: 0 };
+const somewhereInPacket: Provenance = { kind: 'packet', id: undefined, range: 0, ...ANYWHERE };
 
 const number = (max: number, value?: number): Provenance => ({ kind: 'number', max, value });
 const constant = (value: number): Provenance => number(value >= 0 ? value : Number.POSITIVE_INFINITY, value);
@@ -71,11 +77,12 @@ const same = (a: Provenance, b: Provenance): boolean => {
       return a.value === other.value && a.max === other.max;
     }
     case 'ctx':
-    case 'stack':
       return a.offset === (b as typeof a).offset;
+    case 'stack':
+      return samePlace(a, b as typeof a);
     case 'packet': {
       const other = b as typeof a;
-      return a.id === other.id && a.offset === other.offset && a.range === other.range;
+      return a.id === other.id && samePlace(a, other) && a.range === other.range;
     }
     case 'packet-end':
       return true;
@@ -107,44 +114,36 @@ export function join(a: Provenance, b: Provenance): Provenance {
     const max = a.max === b.max ? a.max : widen(Math.max(a.max, b.max));
     return number(max, a.value === b.value ? a.value : undefined);
   }
-  if (a.kind === 'packet' && b.kind === 'packet' && a.id === b.id && a.offset === b.offset) {
+  if (a.kind === 'packet' && b.kind === 'packet' && a.id === b.id && samePlace(a, b)) {
     return { ...a, range: Math.min(a.range, b.range) };
   }
   // A number where a packet pointer is wanted is never inside the packet, so the check of the latter is right for both.
   const inPacket = (p: Provenance) =>
     p?.kind === 'packet' || p?.kind === 'packet-end' || p?.kind === 'number';
   if (inPacket(a) && inPacket(b)) return somewhereInPacket;
-  if (a.kind === 'stack' && b.kind === 'stack') return { kind: 'stack', offset: undefined };
-  if (a.kind === 'value' && b.kind === 'value' && a.map === b.map) return { ...a, offset: undefined };
+  if (a.kind === 'stack' && b.kind === 'stack') return { ...a, ...joinPlaces(a, b) };
+  if (a.kind === 'value' && b.kind === 'value' && a.map === b.map) return { ...a, ...joinPlaces(a, b) };
   if (a.kind === 'element' && b.kind === 'element' && a.map === b.map && a.site === b.site) {
-    return {
-      ...a,
-      offset: a.offset === b.offset ? a.offset : undefined,
-      nonNull: a.nonNull && b.nonNull,
-    };
+    return { ...a, ...joinPlaces(a, b), nonNull: a.nonNull && b.nonNull };
   }
   const nullOr = (p: Provenance, q: Provenance): Provenance =>
-    p?.kind === 'element' && p.offset === 0 && q?.kind === 'number' && q.value === 0
+    p?.kind === 'element' && p.offset === 0 && p.slack === 0 && q?.kind === 'number' && q.value === 0
       ? { ...p, nonNull: false }
       : undefined;
   return nullOr(a, b) ?? nullOr(b, a);
 }
 
-/** `pointer + distance`; an undefined distance is one that varies. Numbers are added by `sum`. */
-function move(pointer: Provenance, distance: number | undefined): Provenance {
+/** `pointer + distance`, a constant. */
+function move(pointer: Provenance, distance: number): Provenance {
   if (!pointer) return undefined;
   const moved = (offset: number | undefined) => {
-    const to = offset === undefined || distance === undefined ? undefined : offset + distance;
+    const to = offset === undefined ? undefined : offset + distance;
     return to !== undefined && Math.abs(to) < 2 ** 30 ? to : undefined;
   };
   switch (pointer.kind) {
     case 'ctx': {
       const offset = moved(pointer.offset);
       return offset === undefined ? undefined : { kind: 'ctx', offset };
-    }
-    case 'packet': {
-      const offset = moved(pointer.offset);
-      return offset === undefined ? somewhereInPacket : { ...pointer, offset };
     }
     case 'packet-end':
       return somewhereInPacket;
@@ -208,8 +207,8 @@ function forgetSite(state: State, site: number): void {
 function write(state: State, base: Provenance, displacement: number, size: number, value: Provenance): void {
   if (base?.kind === 'stack' && base.offset !== undefined) {
     const offset = base.offset + displacement;
-    forget(state, offset, size);
-    if (size === 8 && value) state.spills.set(offset, value);
+    forget(state, offset, size + base.slack);
+    if (size === 8 && value && base.slack === 0) state.spills.set(offset, value);
   } else if (base === undefined || base.kind === 'stack' || base.kind === 'number') {
     state.spills.clear();
   }
@@ -235,15 +234,37 @@ function forgetPacket(state: State): void {
   rewrite(state, (p) => (p?.kind === 'packet' || p?.kind === 'packet-end' ? somewhereInPacket : p));
 }
 
+/** Distances up to this are worth following; larger ones leave every object. */
+const MAX_SLACK = 2 ** 20;
+
 /** `pointer + other` at `slot`, where `other` is a number or not known. */
 function plus(state: State, slot: number, pointer: Provenance, other: Provenance): Provenance {
-  if (isPointer(other)) return undefined;
+  if (!pointer || isPointer(other)) return undefined;
   const distance = numberOf(other);
-  if (pointer?.kind !== 'packet' || distance !== undefined) return move(pointer, distance);
-  // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
-  if (pointer.id === undefined || pointer.offset < 0 || maxOf(other) > WORD_MAX) return somewhereInPacket;
-  forgetBase(state, slot);
-  return { kind: 'packet', id: slot, offset: 0, range: 0 };
+  if (distance !== undefined) return move(pointer, distance);
+  const most = maxOf(other);
+  switch (pointer.kind) {
+    case 'packet': {
+      if (pointer.id === undefined || pointer.offset === undefined || pointer.offset < 0)
+        return somewhereInPacket;
+      if (pointer.range > pointer.offset + pointer.slack + most)
+        return { ...pointer, slack: pointer.slack + most };
+      // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
+      if (most > WORD_MAX) return somewhereInPacket;
+      forgetBase(state, slot);
+      return { kind: 'packet', id: slot, offset: 0, slack: 0, range: 0 };
+    }
+    case 'stack':
+    case 'value':
+    case 'element': {
+      const slack = pointer.slack + most;
+      return { ...pointer, ...(slack > MAX_SLACK ? ANYWHERE : { offset: pointer.offset, slack }) };
+    }
+    case 'packet-end':
+      return somewhereInPacket;
+    default:
+      return undefined;
+  }
 }
 
 export interface AnalysisOptions {
@@ -303,14 +324,14 @@ export function analyse(
       case 'loadAcquire': {
         let found: Provenance = does.size === 8 ? undefined : number(2 ** (8 * does.size) - 1);
         if (does.kind === 'load' && does.signed) found = anyNumber;
-        if (src?.kind === 'stack' && src.offset !== undefined && does.size === 8) {
+        if (src?.kind === 'stack' && src.offset !== undefined && src.slack === 0 && does.size === 8) {
           found = state.spills.get(src.offset + insn.offset);
         } else if (src?.kind === 'ctx' && does.size === 4) {
           const field = code.context.packetFields.get(src.offset + insn.offset);
           if (field === 'end') found = { kind: 'packet-end' };
           else if (field === 'start') {
             forgetBase(state, slot);
-            found = { kind: 'packet', id: slot, offset: 0, range: 0 };
+            found = { kind: 'packet', id: slot, offset: 0, slack: 0, range: 0 };
           }
         }
         regs[insn.dst] = found;
@@ -343,7 +364,7 @@ export function analyse(
           forgetSite(state, slot);
           regs[0] =
             helper?.returns === 'map-value-or-null' && map?.kind === 'map'
-              ? { kind: 'element', map: map.map, site: slot, offset: 0, nonNull: false }
+              ? { kind: 'element', map: map.map, site: slot, offset: 0, slack: 0, nonNull: false }
               : undefined;
         }
         for (let r = 1; r <= 5; r++) regs[r] = undefined;
@@ -369,32 +390,79 @@ export function analyse(
   args.forEach((p, i) => {
     entry.regs[i + 1] = p;
   });
-  entry.regs[10] = { kind: 'stack', offset: 0 };
-  const states = new Map<number, State>([[graph.entry, entry]]);
-  const work = [graph.entry];
+  entry.regs[10] = { kind: 'stack', offset: 0, slack: 0 };
+  const loops = findLoops(code, graph);
+  const counters = new Counters(loops);
+  const states = new Map<number, State>();
+  const work: number[] = [];
+  const arrive = (to: number, state: State) => {
+    const known = states.get(to);
+    if (!known) states.set(to, state);
+    else if (!mergeInto(known, state)) return;
+    work.push(to);
+  };
+  counters.enter(graph.entry, entry, undefined, undefined);
+  arrive(graph.entry, entry);
   for (let id = work.pop(); id !== undefined; id = work.pop()) {
     const from = states.get(id);
     if (!from) continue;
     const block = blockOf(graph, id);
     const after = run(block, from, false);
     for (const to of successors(block.exit)) {
-      const arriving = refine(code, block, to, after);
-      const known = states.get(to);
-      if (!known) {
-        states.set(to, arriving);
-        work.push(to);
-      } else if (mergeInto(known, arriving)) work.push(to);
+      const state = refine(code, block, to, after);
+      // A counter that turns out to be none makes what its loop's back edges bring count again.
+      if (counters.enter(to, state, id, states.get(to))) work.push(...(loops.get(to)?.members ?? []));
+      arrive(to, state);
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
   return { before, calls };
 }
 
+/** The loop counters of a function while it is analysed. */
+class Counters {
+  readonly #loops: ReadonlyMap<number, Loop>;
+  /** What the ways into a loop bring in a counter, by header and register. */
+  readonly #first = new Map<string, Provenance>();
+  readonly #none = new Set<string>();
+
+  constructor(loops: ReadonlyMap<number, Loop>) {
+    this.#loops = loops;
+  }
+
+  /**
+   * Puts what is known of the counters of the loop at `header` into a state that arrives there from block `from`
+   * (undefined: from outside the function). True when something that was taken for a counter is none.
+   */
+  enter(header: number, state: State, from: number | undefined, known: State | undefined): boolean {
+    const loop = this.#loops.get(header);
+    let changed = false;
+    for (const { register, maximum } of loop?.inductions ?? []) {
+      const key = `${header}:${register}`;
+      if (this.#none.has(key)) continue;
+      if (from !== undefined && loop?.members.has(from)) {
+        if (known) state.regs[register] = known.regs[register];
+        continue;
+      }
+      const arriving = state.regs[register];
+      const first = this.#first.has(key) ? join(this.#first.get(key), arriving) : arriving;
+      this.#first.set(key, first);
+      const value = numberOf(first);
+      const most = value === undefined || value < 0 ? undefined : maximum(value);
+      if (most === undefined) {
+        this.#none.add(key);
+        changed = true;
+      } else state.regs[register] = number(most);
+    }
+    return changed;
+  }
+}
+
 function ofConstant(found: Constant | undefined): Provenance {
   if (!found) return anyNumber;
   return found.kind === 'map'
     ? { kind: 'map', map: found.map }
-    : { kind: 'value', map: found.map, offset: found.offset };
+    : { kind: 'value', map: found.map, offset: found.offset, slack: 0 };
 }
 
 /** Joins `from` into `into`; whether that changed anything. */
@@ -428,10 +496,20 @@ function refine(code: Code, block: Block, to: number, state: State): State {
   const tested = state.regs[insn.dst];
   const other = does.operand === 'reg' ? state.regs[insn.src] : undefined;
   const taken = exit.taken === to;
-  if (tested?.kind === 'element' && does.operand === 'imm' && insn.imm === 0 && tested.offset === 0) {
+  if (
+    tested?.kind === 'element' &&
+    does.operand === 'imm' &&
+    insn.imm === 0 &&
+    tested.offset === 0 &&
+    tested.slack === 0
+  ) {
     if (does.condition === (taken ? 'ne' : 'eq')) {
       rewrite(copy, (p) => (p?.kind === 'element' && p.site === tested.site ? { ...p, nonNull: true } : p));
     }
+  } else if (tested?.kind === 'number' && does.operand === 'imm' && insn.imm >= 0) {
+    const holds = taken ? does.condition : OPPOSITE[does.condition];
+    const most = holds === 'lt' ? insn.imm - 1 : holds === 'le' || holds === 'eq' ? insn.imm : undefined;
+    if (most !== undefined && most >= 0 && most < tested.max) copy.regs[insn.dst] = { ...tested, max: most };
   } else if (tested?.kind === 'packet' && other?.kind === 'packet-end') {
     const inside = taken
       ? AT_OR_BEFORE_END[does.condition]
@@ -446,7 +524,13 @@ function refine(code: Code, block: Block, to: number, state: State): State {
 
 /** `pointer CONDITION end` being true means: so many bytes more than up to the pointer are inside. */
 const AT_OR_BEFORE_END: Partial<Record<ConditionName, number>> = { le: 0, lt: 1 };
-const OPPOSITE: Partial<Record<ConditionName, ConditionName>> = { gt: 'le', ge: 'lt', le: 'gt', lt: 'ge' };
+const OPPOSITE: Partial<Record<ConditionName, ConditionName>> = {
+  gt: 'le',
+  ge: 'lt',
+  le: 'gt',
+  lt: 'ge',
+  ne: 'eq',
+};
 const MIRROR: Partial<Record<ConditionName, ConditionName>> = { gt: 'lt', ge: 'le', le: 'ge', lt: 'gt' };
 
 /** The packet reaches to `pointer` and `more` bytes beyond. */
@@ -455,7 +539,7 @@ function covered(
   pointer: Extract<Provenance, { kind: 'packet' }>,
   more: number | undefined,
 ): void {
-  if (more === undefined || pointer.id === undefined) return;
+  if (more === undefined || pointer.id === undefined || pointer.offset === undefined) return;
   const range = pointer.offset + more;
   rewrite(state, (p) =>
     p?.kind === 'packet' && p.id === pointer.id && p.range < range ? { ...p, range } : p,

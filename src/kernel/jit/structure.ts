@@ -183,30 +183,6 @@ function redirect(exit: Exit, via: (to: number) => number): Exit {
   }
 }
 
-/** Loop headers, each with the instructions of its natural loop. */
-export function loopWeights(graph: Graph, order: Order): Map<number, number> {
-  const at = (id: number): number => order.index.get(id) ?? -1;
-  const predecessors = new Map<number, number[]>(order.sequence.map((id) => [id, []]));
-  for (const id of order.sequence) {
-    for (const to of successors(blockOf(graph, id).exit)) predecessors.get(to)?.push(id);
-  }
-  const weights = new Map<number, number>();
-  for (const header of order.sequence) {
-    const work = (predecessors.get(header) ?? []).filter((p) => at(p) >= at(header));
-    if (work.length === 0) continue;
-    const members = new Set<number>([header]);
-    for (let id = work.pop(); id !== undefined; id = work.pop()) {
-      if (members.has(id)) continue;
-      members.add(id);
-      work.push(...(predecessors.get(id) ?? []));
-    }
-    let weight = 0;
-    for (const id of members) weight += blockOf(graph, id).weight;
-    weights.set(header, weight);
-  }
-  return weights;
-}
-
 /** Receives the structured program, in order. Depths count the enclosing constructs, innermost 0. */
 export interface StructureSink {
   openBlock(): void;
