@@ -22,6 +22,9 @@ const COMMAND = 'BPF_PROG_TEST_RUN';
  */
 const GROWTH = 1 << 16;
 
+/** More than any context has; the kernel says how much it wrote. */
+const CONTEXT_ROOM = 256;
+
 /** Where a context comes back: in a buffer of its own, in place of the given one, or not at all. */
 const contextBack: Readonly<Partial<Record<ProgType, 'in place' | 'never'>>> = {
   [ProgType.Syscall]: 'in place',
@@ -39,9 +42,12 @@ export function testRun(native: Native, { fd, type }: TestProgram, attr: ProgTes
   const { dataIn, dataSizeOut = 0, repeat, flags, cpu } = attr;
   const back = contextBack[type] ?? 'apart';
   // The kernel writes into what it is given; the caller's bytes stay as they are.
-  const ctxIn = attr.ctxIn?.slice();
+  const ctxIn = attr.ctxIn?.length ? attr.ctxIn.slice() : undefined;
   const dataOut = dataIn && new Uint8Array(dataSizeOut || dataIn.length + GROWTH);
-  const ctxOut = ctxIn && back === 'apart' ? new Uint8Array(attr.ctxSizeOut ?? ctxIn.length) : undefined;
+  const ctxOut =
+    ctxIn && back === 'apart'
+      ? new Uint8Array(attr.ctxSizeOut ?? Math.max(ctxIn.length, CONTEXT_ROOM))
+      : undefined;
   const test = new Struct(attributes.testRun, native.address, {
     prog_fd: fd,
     data_in: dataIn,

@@ -1,10 +1,11 @@
 // BPF_PROG_TEST_RUN and batches for XDP programs. A packet lies in a page as a driver would have put it:
 //
-//     hardStart        data_meta = data                 data_end                hardEnd
-//     | 256 bytes headroom | packet ...                     | free               | 320 bytes that Linux keeps
+//     hardStart     data_meta  data          data_end               hardEnd
+//     | headroom    | metadata | packet ...  | free                 | 320 bytes that Linux keeps
+//     |<--------- 256 -------->|
 //
 // Larger packets (captures of offloaded traffic) get as many pages as they need, as Linux's generic XDP
-// makes one linear buffer of them; BPF_PROG_TEST_RUN itself refuses them, as in Linux.
+// makes one linear buffer of them.
 
 import type {
   PacketBatch,
@@ -25,6 +26,8 @@ const HEADROOM = 256;
 const TAILROOM = 320;
 /** ETH_HLEN: a shorter frame is no frame. */
 const ETHERNET_HEADER = 14;
+/** What fits beside struct xdp_frame (40 bytes) in the head room. */
+const MAX_METADATA = HEADROOM - 40;
 /** struct xdp_md. */
 const CONTEXT_SIZE = 24;
 /** Packets that are laid out at a time; together they fit a second-level cache. */
@@ -78,7 +81,7 @@ export class XdpArena {
 /** Bytes of the buffer around a packet. */
 export const bufferSize = (length: number): number => Math.ceil((HEADROOM + length + TAILROOM) / PAGE) * PAGE;
 
-/** Lays a packet out at `at`; `meta` bytes before its data are metadata. */
+/** Lays a packet out at `at`; its first `meta` bytes are metadata, which take from the headroom. */
 export function place(
   memory: KernelMemory,
   frame: number,
@@ -87,17 +90,19 @@ export function place(
   meta: number,
 ): void {
   const { u8, view } = memory;
-  u8.fill(0, at, at + HEADROOM);
-  u8.set(packet, at + HEADROOM);
+  const data = at + HEADROOM;
+  u8.fill(0, at, data - meta);
+  u8.set(packet, data - meta);
+  const length = packet.length - meta;
   const set = (field: number, value: number) => view.setUint32(frame + field, value, true);
-  set(layout.XdpFrame_data, at + HEADROOM + meta);
-  set(layout.XdpFrame_dataEnd, at + HEADROOM + packet.length);
-  set(layout.XdpFrame_dataMeta, at + HEADROOM);
+  set(layout.XdpFrame_data, data);
+  set(layout.XdpFrame_dataEnd, data + length);
+  set(layout.XdpFrame_dataMeta, data - meta);
   set(layout.XdpFrame_ingressIfindex, 1);
   set(layout.XdpFrame_rxQueueIndex, 0);
   set(layout.XdpFrame_egressIfindex, 0);
   set(layout.XdpFrame_hardStart, at);
-  set(layout.XdpFrame_hardEnd, at + bufferSize(packet.length) - TAILROOM);
+  set(layout.XdpFrame_hardEnd, at + bufferSize(length) - TAILROOM);
 }
 
 /** BPF_PROG_TEST_RUN (Linux: bpf_prog_test_run_xdp). */
@@ -107,27 +112,23 @@ export async function testRun(
   attr: ProgTestRunAttr,
 ): Promise<ProgTestRunResult> {
   const { memory } = run;
-  const refuse = (detail: string, errno: Errno = Errno.EINVAL): never => {
-    throw new BpfError(COMMAND, errno, detail);
-  };
-  const { dataIn = new Uint8Array(0), ctxIn, repeat = 1, flags = 0, cpu = 0 } = attr;
-  if (flags !== 0) refuse(`flags 0x${flags.toString(16)}: none is supported for XDP yet`);
-  if (cpu !== 0) refuse('cpu is only for raw tracepoints');
+  const { dataIn = new Uint8Array(0), repeat = 1, flags = 0, dataSizeOut = 0 } = attr;
+  if (flags !== 0) refuse(`flags 0x${(flags >>> 0).toString(16)}: none is supported for XDP yet`);
   if (!Number.isInteger(repeat) || repeat < 0 || repeat > 0xffffffff) refuse(`repeat is ${repeat}`);
-  if (dataIn.length < ETHERNET_HEADER) {
-    refuse(`a packet has at least ${ETHERNET_HEADER} bytes, this one has ${dataIn.length}`);
+  const context = attr.ctxIn?.length ? readContext(attr.ctxIn, dataIn.length) : undefined;
+  const meta = context?.meta ?? 0;
+  if (dataIn.length - meta < ETHERNET_HEADER) {
+    refuse(`a packet has at least ${ETHERNET_HEADER} bytes, this one has ${dataIn.length - meta}`);
   }
-  if (dataIn.length > PAGE - HEADROOM - TAILROOM) {
-    refuse(`a packet has at most ${PAGE - HEADROOM - TAILROOM} bytes, this one has ${dataIn.length}`);
+  // Linux keeps what goes beyond in fragments.
+  const room = Math.min(context?.linear ?? dataIn.length, PAGE - HEADROOM + meta - TAILROOM);
+  if (dataIn.length > room) {
+    refuse(`the packet has ${dataIn.length} bytes, ${room} in one piece: fragments are not available yet`);
   }
-  const meta = ctxIn
-    ? readContext(ctxIn, dataIn.length, refuse)
-    : { size: 0, ingressIfindex: 1, rxQueueIndex: 0 };
   const { frames: frame, pages } = arena.reserve(PAGE);
   memory.u8.fill(0, pages, pages + PAGE);
-  place(memory, frame, pages, dataIn, meta.size);
-  memory.setU32(frame + layout.XdpFrame_ingressIfindex, meta.ingressIfindex);
-  memory.setU32(frame + layout.XdpFrame_rxQueueIndex, meta.rxQueueIndex);
+  place(memory, frame, pages, dataIn, meta);
+  memory.setU32(frame + layout.XdpFrame_rxQueueIndex, context?.rxQueueIndex ?? 0);
   const count = Math.max(repeat, 1);
   await run.program.prepare(count);
   const begin = run.now();
@@ -142,55 +143,67 @@ export async function testRun(
   const start = field(layout.XdpFrame_dataMeta);
   const data = field(layout.XdpFrame_data);
   const end = field(layout.XdpFrame_dataEnd);
-  const ctxOut = new Uint8Array(ctxIn ? Math.min(CONTEXT_SIZE, attr.ctxSizeOut ?? CONTEXT_SIZE) : 0);
-  if (ctxIn) {
-    const full = memory.read(frame, CONTEXT_SIZE);
-    const view = new DataView(full.buffer);
-    view.setUint32(0, data - start, true);
-    view.setUint32(4, end - start, true);
-    view.setUint32(8, 0, true);
-    ctxOut.set(full.subarray(0, ctxOut.length));
-  }
   const size = end - start;
-  if (attr.dataSizeOut !== undefined && attr.dataSizeOut < size) {
-    refuse(`the packet has ${size} bytes afterwards, there is room for ${attr.dataSizeOut}`, Errno.ENOSPC);
+  if (dataSizeOut !== 0 && dataSizeOut < size) {
+    refuse(`the packet has ${size} bytes afterwards, there is room for ${dataSizeOut}`, Errno.ENOSPC);
   }
   return {
     retval: memory.u32(frame + layout.XdpFrame_result),
     duration,
     dataOut: memory.read(start, size),
-    ctxOut,
+    ctxOut: context ? writeContext(context.bytes, data - start, size, attr.ctxSizeOut) : new Uint8Array(0),
   };
 }
 
-/** What a given context may say (Linux: xdp_convert_md_to_buff and the checks before it). */
-function readContext(ctx: Uint8Array, size: number, refuse: (detail: string) => never) {
+function refuse(detail: string, errno: Errno = Errno.EINVAL): never {
+  throw new BpfError(COMMAND, errno, detail);
+}
+
+interface GivenContext {
+  /** struct xdp_md, as long as it is. */
+  readonly bytes: Uint8Array;
+  /** Bytes of metadata, which begin the data. */
+  readonly meta: number;
+  /** Bytes of data in one piece, the metadata with them. */
+  readonly linear: number;
+  readonly rxQueueIndex: number;
+}
+
+/** What a given context may say (Linux: bpf_prog_test_run_xdp, xdp_convert_md_to_buff). */
+function readContext(ctx: Uint8Array, size: number): GivenContext {
   if (ctx.length > CONTEXT_SIZE && ctx.subarray(CONTEXT_SIZE).some((byte) => byte !== 0)) {
-    throw new BpfError(
-      COMMAND,
-      Errno.E2BIG,
-      `the context has ${CONTEXT_SIZE} bytes; what follows must be zero`,
-    );
+    refuse(`the context has ${CONTEXT_SIZE} bytes; what follows must be zero`, Errno.E2BIG);
   }
-  const padded = new Uint8Array(CONTEXT_SIZE);
-  padded.set(ctx.subarray(0, CONTEXT_SIZE));
-  const view = new DataView(padded.buffer);
+  const bytes = new Uint8Array(CONTEXT_SIZE);
+  bytes.set(ctx.subarray(0, CONTEXT_SIZE));
+  const view = new DataView(bytes.buffer);
   const [data, dataEnd, dataMeta, ingressIfindex, rxQueueIndex, egressIfindex] = [0, 4, 8, 12, 16, 20].map(
     (at) => view.getUint32(at, true),
   ) as [number, number, number, number, number, number];
   if (dataMeta !== 0) refuse('data_meta of the context must be 0: metadata begins the data');
-  if (dataEnd !== size) refuse(`data_end of the context is ${dataEnd}, but the data has ${size} bytes`);
+  if (dataEnd > size) refuse(`data_end of the context is ${dataEnd}, but the data has ${size} bytes`);
   if (data > dataEnd) refuse(`data of the context is ${data}, beyond data_end ${dataEnd}`);
-  if (data % 4 !== 0 || data > 32)
-    refuse(`metadata of ${data} bytes: a multiple of 4, at most 32, is allowed`);
-  if (size - data < ETHERNET_HEADER)
-    refuse(`${size - data} bytes are left for the packet, fewer than ${ETHERNET_HEADER}`);
-  if (egressIfindex !== 0) refuse('egress_ifindex of the context must be 0');
-  if (ingressIfindex > 1 || rxQueueIndex !== 0) {
-    if (ingressIfindex === 0) refuse('rx_queue_index without ingress_ifindex');
-    refuse(`there is no device ${ingressIfindex} with queue ${rxQueueIndex}`);
+  if (data % 4 !== 0 || data > MAX_METADATA) {
+    refuse(`metadata of ${data} bytes: a multiple of 4, at most ${MAX_METADATA}, is allowed`);
   }
-  return { size: data, ingressIfindex: ingressIfindex || 1, rxQueueIndex };
+  if (egressIfindex !== 0) refuse('egress_ifindex of the context must be 0');
+  if (ingressIfindex === 0 && rxQueueIndex !== 0) refuse('rx_queue_index without ingress_ifindex');
+  if (ingressIfindex > 1) refuse(`there is no device ${ingressIfindex}`, Errno.ENODEV);
+  if (rxQueueIndex !== 0) refuse(`device ${ingressIfindex} has no queue ${rxQueueIndex}`);
+  return { bytes, meta: data, linear: dataEnd, rxQueueIndex };
+}
+
+/** The context as it comes back: as it was given, but for where the packet is now. */
+function writeContext(given: Uint8Array, data: number, dataEnd: number, room = CONTEXT_SIZE): Uint8Array {
+  if (room === 0) return new Uint8Array(0);
+  if (room < CONTEXT_SIZE) {
+    refuse(`the context has ${CONTEXT_SIZE} bytes, there is room for ${room}`, Errno.ENOSPC);
+  }
+  const bytes = given.slice();
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, data, true);
+  view.setUint32(4, dataEnd, true);
+  return bytes;
 }
 
 /** Runs a program over many packets; a faulting run ends alone. */
