@@ -6,8 +6,10 @@ import type { Bpf, Fd, ProgLoadAttr } from '../bpf/bpf.js';
 import { BpfError } from '../bpf/errno.js';
 import { AttachType, ProgType, progTypeName } from '../bpf/types.js';
 import type { Btf } from '../btf/btf.js';
+import { CoreKind, relocateCore } from '../btf/core.js';
 import { explainUnknownSection, parseSectionName } from '../elf/sections.js';
 import type { CollectionSpec, ProgramSpec } from '../elf/spec.js';
+import type { Instruction } from '../isa/index.js';
 import { Collection, closeAll, LoadedProgram } from './collection.js';
 import { type KernelFacts, kernelVersionCode } from './externs.js';
 import { functionInfo, lineInfo, resolveInstructions } from './instructions.js';
@@ -117,7 +119,7 @@ function loadAttr(
   const info = btfFd === undefined ? {} : debugInfo(program, btfFd);
   return {
     type: program.type,
-    instructions: resolveInstructions(spec, program, program.instructions, maps, facts),
+    instructions: resolveInstructions(spec, program, relocated(spec, program, facts), maps, facts),
     license: spec.license,
     name: kernelName(program.name),
     flags: program.flags,
@@ -127,6 +129,32 @@ function loadAttr(
     ...info,
     logLevel,
   };
+}
+
+/** The instructions of a program for the types of this kernel; a SkepError when its BTF is needed and not given. */
+export function relocated(
+  spec: CollectionSpec,
+  program: ProgramSpec,
+  facts: KernelFacts,
+): readonly Instruction[] {
+  const { coreRelocations, instructions } = program;
+  if (coreRelocations.length === 0) return instructions;
+  const where = `program '${program.name}'`;
+  // Ids of the program's own types need no kernel.
+  const ownTypesOnly = coreRelocations.every(({ kind }) => kind === CoreKind.TypeIdLocal);
+  const target = facts.kernelBtf ?? (ownTypesOnly ? spec.btf : undefined);
+  if (spec.btf === undefined || target === undefined) {
+    throw new SkepError(
+      `has ${coreRelocations.length} CO-RE relocations: where fields are depends on the kernel, and this one gives no BTF that says so`,
+      { where, hint: 'Give the BTF of a kernel when loading (kernelBtf), such as /sys/kernel/btf/vmlinux.' },
+    );
+  }
+  try {
+    return relocateCore(instructions, coreRelocations, spec.btf, target);
+  } catch (cause) {
+    if (!(cause instanceof SkepError)) throw cause;
+    throw new SkepError(cause.message, { where, hint: cause.hint, cause });
+  }
 }
 
 /** Kernels since 6.6 attach USDT programs by the multi link, which wants to be named. */

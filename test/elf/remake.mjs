@@ -41,10 +41,10 @@ const linked = ['subprograms', 'variables', 'maps'];
 
 const run = (command, args, options = {}) =>
   execFileSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
+// One line for each key, so that a change can be read.
 const write = (name, value) => {
-  const file = path.join(goldens, name);
-  writeFileSync(file, JSON.stringify(value));
-  run('npx', ['biome', 'format', '--write', file]);
+  const lines = Object.entries(value).map(([key, it]) => `${JSON.stringify(key)}: ${JSON.stringify(it)}`);
+  writeFileSync(path.join(goldens, name), `{\n${lines.join(',\n')}\n}\n`);
 };
 
 function makeObjects() {
@@ -129,7 +129,7 @@ async function recordSectionNames() {
     golden[name] = byName(name, type, attach) === 0 ? [type[0], attach[0]] : null;
   }
   write('section-names.json', golden);
-  return run('dpkg-query', ['-W', '-f', '${Version}', 'libbpf1']);
+  return run('dpkg-query', ['-W', 'libbpf1']).trim().split('\t').at(-1);
 }
 
 // (Not those whose instructions depend on the kernel's own types: core, kfuncs; nor those that libbpf refuses.)
@@ -137,7 +137,8 @@ async function recordSectionNames() {
 function recordLive() {
   const files = readdirSync(objects)
     .filter(
-      (file) => !/\.eb|legacy|pointers|static-program|single|core|kfuncs|sections|custom-bss/.test(file),
+      (file) =>
+        !/\.eb|legacy|pointers|static-program|single|core|kfuncs|ksyms|sections|custom-bss/.test(file),
     )
     .map((file) => path.join(objects, file));
   for (const file of readdirSync(examples)) {

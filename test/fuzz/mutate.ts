@@ -116,7 +116,7 @@ const MUTATIONS: readonly Mutation[] = [
 /** One of the inputs with one to eight mutations; no input is changed itself. */
 export function mutate(inputs: readonly Uint8Array[], random: Random): Uint8Array {
   const pick = (): Uint8Array => inputs[random.below(inputs.length)] ?? new Uint8Array(0);
-  let bytes = pick().slice();
+  let bytes: Uint8Array = pick().slice();
   const other = pick();
   // Most often a few: many at once seldom get past the first check.
   const count = 1 + random.below(1 + random.below(8));

@@ -237,7 +237,13 @@ describe('externs', () => {
 
   test('that a program cannot do without are named', async () => {
     const error = await refused(loaded(object('kfuncs')));
-    expect(error.message).toMatch(/extern 'runqueues'|extern 'bpf_task_from_pid'/);
+    expect(error.message).toMatch(/^extern 'bpf_task_from_pid': this kernel function cannot be looked up/);
+  });
+
+  test('and CO-RE relocations ask for the BTF of a kernel', async () => {
+    const error = await refused(loaded(object('core')));
+    expect(error.message).toMatch(/^program 'fields': has 11 CO-RE relocations/);
+    expect(error.hint).toContain('kernelBtf');
   });
 });
 
