@@ -32,5 +32,5 @@ export * from './helpers/maps';
 export * from './helpers/time';
 export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';
-export { helper_table } from './helpers/dispatch';
+export { call_helper, helper_table } from './helpers/dispatch';
 export { interpret_frames } from './frames';
