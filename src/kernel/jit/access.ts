@@ -1,5 +1,5 @@
 // Loads, stores and atomics. In checked mode each access is first proven or checked, by where its pointer comes
-// from (provenance.ts): a frame slot, a context field or a global variable needs no check at run time, a packet
+// from (analysis.ts): a frame slot, a context field or a global variable needs no check at run time, a packet
 // access one comparison, and only what is not known asks the runtime.
 
 import type { Semantics } from '../../isa/table.js';
@@ -94,6 +94,7 @@ function check(
       if (
         p.kind === 'packet' &&
         p.id !== undefined &&
+        !p.nullable &&
         p.offset !== undefined &&
         within(p.offset + offset, p.slack, p.range)
       ) {

@@ -12,12 +12,12 @@ import {
   storeOp,
 } from './access.js';
 import { pushComputed, pushCondition, swap } from './alu.js';
+import type { Provenances } from './analysis.js';
 import type { Callees } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
 import type { Block, Graph, Item } from './cfg.js';
 import { type Code, target } from './code.js';
 import { naturalLoops } from './induction.js';
-import type { Provenances } from './provenance.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { dominators, reversePostorder, structure } from './structure.js';
 import { MAIN_TYPE, type TranslationOptions, Translator } from './translator.js';

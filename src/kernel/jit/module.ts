@@ -7,11 +7,12 @@
 
 import type { HelperDefinition } from '../helpers/definition.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
+import { type AnalysisOptions, analyse, type Provenances } from './analysis.js';
 import { type Callees, importRuntime } from './callees.js';
 import { buildGraph, type Graph, simplify } from './cfg.js';
 import { type Code, target } from './code.js';
 import { translate } from './function.js';
-import { type AnalysisOptions, analyse, join, type Provenance, type Provenances } from './provenance.js';
+import { join, type Provenance } from './provenance.js';
 import { makeReducible } from './structure.js';
 import { FRAME, MAIN_TYPE, SUBPROGRAM_TYPE, type TranslationOptions } from './translator.js';
 import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';

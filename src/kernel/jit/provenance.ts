@@ -1,13 +1,9 @@
-// Where each pointer comes from: a forward data-flow analysis over registers and spilled stack slots. It tells the
-// JIT which map a lookup is for (so that it can be inlined) and, in checked mode, what an access must be
-// checked against, and which packet accesses the program's own comparison with data_end has already covered.
-// It claims nothing that does not hold on every path; what it does not know is `undefined`.
+// What can be known of a register without running the program: a number and its bounds, or a pointer, where it comes
+// from and how far into it it points. The values form a lattice: `join` gives what holds when either of two does,
+// and what is not known is `undefined`.
 
-import type { AluName, ConditionName } from '../../isa/table.js';
-import type { HelperDefinition } from '../helpers/definition.js';
-import { type Block, blockOf, type Graph, successors } from './cfg.js';
-import { type Code, type Constant, type MapConstant, target } from './code.js';
-import { findLoops, type Loop } from './induction.js';
+import type { AluName } from '../../isa/table.js';
+import type { MapConstant } from './code.js';
 
 export type Provenance =
   | undefined
@@ -18,9 +14,14 @@ export type Provenance =
   | ({ readonly kind: 'stack' } & Place)
   /**
    * A place from base `id` (the slot that made it; undefined when not known). The base is not before the packet, and
-   * `range` bytes from it are known to be inside.
+   * `range` bytes from it are known to be inside. A nullable one may also be 0.
    */
-  | ({ readonly kind: 'packet'; readonly id: number | undefined; readonly range: number } & Place)
+  | ({
+      readonly kind: 'packet';
+      readonly id: number | undefined;
+      readonly range: number;
+      readonly nullable: boolean;
+    } & Place)
   /** The end of the packet. */
   | { readonly kind: 'packet-end' }
   | { readonly kind: 'map'; readonly map: MapConstant }
@@ -40,35 +41,27 @@ interface Place {
   readonly slack: number;
 }
 
-const ANYWHERE: Place = { offset: undefined, slack: 0 };
+export const ANYWHERE: Place = { offset: undefined, slack: 0 };
 const samePlace = (a: Place, b: Place): boolean => a.offset === b.offset && a.slack === b.slack;
 const joinPlaces = (a: Place, b: Place): Place =>
   samePlace(a, b) ? { offset: a.offset, slack: a.slack } : ANYWHERE;
 
-const WORD_MAX = 0xffffffff;
+export const WORD_MAX = 0xffffffff;
 /** A pointer into the packet of which nothing else is known. */
-const somewhereInPacket: Provenance = { kind: 'packet', id: undefined, range: 0, ...ANYWHERE };
+export const somewhereInPacket: Provenance = {
+  kind: 'packet',
+  id: undefined,
+  range: 0,
+  nullable: true,
+  ...ANYWHERE,
+};
 
-const number = (max: number, value?: number): Provenance => ({ kind: 'number', max, value });
-const constant = (value: number): Provenance => number(value >= 0 ? value : Number.POSITIVE_INFINITY, value);
-const anyNumber = number(Number.POSITIVE_INFINITY);
+export const number = (max: number, value?: number): Provenance => ({ kind: 'number', max, value });
+export const constant = (value: number): Provenance =>
+  number(value >= 0 ? value : Number.POSITIVE_INFINITY, value);
+export const anyNumber = number(Number.POSITIVE_INFINITY);
 
-/** Registers r0 to r10, and the frame's 8-byte slots that hold something known, by offset from r10. */
-interface State {
-  readonly regs: Provenance[];
-  readonly spills: Map<number, Provenance>;
-}
-
-/** The registers' provenance before each instruction of a function, by slot. */
-export type Provenances = ReadonlyMap<number, readonly Provenance[]>;
-
-export interface FunctionProvenance {
-  readonly before: Provenances;
-  /** For each call of a subprogram: its entry slot and r1 to r5. */
-  readonly calls: { readonly entry: number; readonly args: readonly Provenance[] }[];
-}
-
-const same = (a: Provenance, b: Provenance): boolean => {
+export const same = (a: Provenance, b: Provenance): boolean => {
   if (a === b) return true;
   if (!a || !b || a.kind !== b.kind) return false;
   switch (a.kind) {
@@ -82,7 +75,9 @@ const same = (a: Provenance, b: Provenance): boolean => {
       return samePlace(a, b as typeof a);
     case 'packet': {
       const other = b as typeof a;
-      return a.id === other.id && samePlace(a, other) && a.range === other.range;
+      return (
+        a.id === other.id && samePlace(a, other) && a.range === other.range && a.nullable === other.nullable
+      );
     }
     case 'packet-end':
       return true;
@@ -115,8 +110,16 @@ export function join(a: Provenance, b: Provenance): Provenance {
     return number(max, a.value === b.value ? a.value : undefined);
   }
   if (a.kind === 'packet' && b.kind === 'packet' && a.id === b.id && samePlace(a, b)) {
-    return { ...a, range: Math.min(a.range, b.range) };
+    return { ...a, range: Math.min(a.range, b.range), nullable: a.nullable || b.nullable };
   }
+  const orNull = (p: Provenance, q: Provenance): Provenance => {
+    if (q?.kind !== 'number' || q.value !== 0) return undefined;
+    if (p?.kind === 'packet') return { ...p, nullable: true };
+    if (p?.kind === 'element' && p.offset === 0 && p.slack === 0) return { ...p, nonNull: false };
+    return undefined;
+  };
+  const nullable = orNull(a, b) ?? orNull(b, a);
+  if (nullable) return nullable;
   // A number where a packet pointer is wanted is never inside the packet, so the check of the latter is right for both.
   const inPacket = (p: Provenance) =>
     p?.kind === 'packet' || p?.kind === 'packet-end' || p?.kind === 'number';
@@ -126,15 +129,11 @@ export function join(a: Provenance, b: Provenance): Provenance {
   if (a.kind === 'element' && b.kind === 'element' && a.map === b.map && a.site === b.site) {
     return { ...a, ...joinPlaces(a, b), nonNull: a.nonNull && b.nonNull };
   }
-  const nullOr = (p: Provenance, q: Provenance): Provenance =>
-    p?.kind === 'element' && p.offset === 0 && p.slack === 0 && q?.kind === 'number' && q.value === 0
-      ? { ...p, nonNull: false }
-      : undefined;
-  return nullOr(a, b) ?? nullOr(b, a);
+  return undefined;
 }
 
 /** `pointer + distance`, a constant. */
-function move(pointer: Provenance, distance: number): Provenance {
+export function move(pointer: Provenance, distance: number): Provenance {
   if (!pointer) return undefined;
   const moved = (offset: number | undefined) => {
     const to = offset === undefined ? undefined : offset + distance;
@@ -145,6 +144,8 @@ function move(pointer: Provenance, distance: number): Provenance {
       const offset = moved(pointer.offset);
       return offset === undefined ? undefined : { kind: 'ctx', offset };
     }
+    case 'packet':
+      return pointer.nullable ? somewhereInPacket : { ...pointer, offset: moved(pointer.offset) };
     case 'packet-end':
       return somewhereInPacket;
     case 'number':
@@ -155,15 +156,15 @@ function move(pointer: Provenance, distance: number): Provenance {
   }
 }
 
-const numberOf = (p: Provenance): number | undefined => (p?.kind === 'number' ? p.value : undefined);
-const maxOf = (p: Provenance): number => (p?.kind === 'number' ? p.max : Number.POSITIVE_INFINITY);
-const isPointer = (p: Provenance): boolean => p !== undefined && p.kind !== 'number';
+export const numberOf = (p: Provenance): number | undefined => (p?.kind === 'number' ? p.value : undefined);
+export const maxOf = (p: Provenance): number => (p?.kind === 'number' ? p.max : Number.POSITIVE_INFINITY);
+export const isPointer = (p: Provenance): boolean => p !== undefined && p.kind !== 'number';
 
 /** Bounds above 2^53 are not exact any more; then nothing is known. */
 const bounded = (max: number): Provenance => (max <= Number.MAX_SAFE_INTEGER ? number(max) : anyNumber);
 
 /** The result of arithmetic on numbers, as far as its bounds are of use. */
-function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provenance): Provenance {
+export function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provenance): Provenance {
   const x = numberOf(a);
   const y = numberOf(b);
   if (bits === 32) {
@@ -189,359 +190,4 @@ function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provenance): P
     default:
       return anyNumber;
   }
-}
-
-/** Forgets what any write to this frame's [offset, offset + size) could have changed. */
-function forget(state: State, offset: number, size: number): void {
-  for (const at of [...state.spills.keys()]) {
-    if (at < offset + size && offset < at + 8) state.spills.delete(at);
-  }
-}
-
-/** Forgets what an earlier call at `site` found: from now on the site stands for the new result. */
-function forgetSite(state: State, site: number): void {
-  rewrite(state, (p) => (p?.kind === 'element' && p.site === site ? undefined : p));
-}
-
-/** A write of `size` bytes through `base`; `value` is what an 8-byte store of a register leaves there. */
-function write(state: State, base: Provenance, displacement: number, size: number, value: Provenance): void {
-  if (base?.kind === 'stack' && base.offset !== undefined) {
-    const offset = base.offset + displacement;
-    forget(state, offset, size + base.slack);
-    if (size === 8 && value && base.slack === 0) state.spills.set(offset, value);
-  } else if (base === undefined || base.kind === 'stack' || base.kind === 'number') {
-    state.spills.clear();
-  }
-}
-
-/** Changes everything that is known in `state` by `to`. */
-function rewrite(state: State, to: (p: Provenance) => Provenance): void {
-  for (let r = 0; r <= 9; r++) state.regs[r] = to(state.regs[r]);
-  for (const [offset, p] of state.spills) {
-    const next = to(p);
-    if (next) state.spills.set(offset, next);
-    else state.spills.delete(offset);
-  }
-}
-
-/** From now on packet base `id` is a new one: pointers from an old one are only somewhere in the packet. */
-function forgetBase(state: State, id: number): void {
-  rewrite(state, (p) => (p?.kind === 'packet' && p.id === id ? somewhereInPacket : p));
-}
-
-/** The packet has moved: old pointers into it say nothing. */
-function forgetPacket(state: State): void {
-  rewrite(state, (p) => (p?.kind === 'packet' || p?.kind === 'packet-end' ? somewhereInPacket : p));
-}
-
-/** Distances up to this are worth following; larger ones leave every object. */
-const MAX_SLACK = 2 ** 20;
-
-/** `pointer + other` at `slot`, where `other` is a number or not known. */
-function plus(state: State, slot: number, pointer: Provenance, other: Provenance): Provenance {
-  if (!pointer || isPointer(other)) return undefined;
-  const distance = numberOf(other);
-  if (distance !== undefined) return move(pointer, distance);
-  const most = maxOf(other);
-  switch (pointer.kind) {
-    case 'packet': {
-      if (pointer.id === undefined || pointer.offset === undefined || pointer.offset < 0)
-        return somewhereInPacket;
-      if (pointer.range > pointer.offset + pointer.slack + most)
-        return { ...pointer, slack: pointer.slack + most };
-      // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
-      if (most > WORD_MAX) return somewhereInPacket;
-      forgetBase(state, slot);
-      return { kind: 'packet', id: slot, offset: 0, slack: 0, range: 0 };
-    }
-    case 'stack':
-    case 'value':
-    case 'element': {
-      const slack = pointer.slack + most;
-      return { ...pointer, ...(slack > MAX_SLACK ? ANYWHERE : { offset: pointer.offset, slack }) };
-    }
-    case 'packet-end':
-      return somewhereInPacket;
-    default:
-      return undefined;
-  }
-}
-
-export interface AnalysisOptions {
-  readonly helpers: (id: number) => HelperDefinition | undefined;
-  /** Whether any helper that the program calls can move the packet. */
-  readonly movesPacket: boolean;
-}
-
-/** Analyses one function. `args` are r1 to r5 at its entry. */
-export function analyse(
-  code: Code,
-  graph: Graph,
-  args: readonly Provenance[],
-  options: AnalysisOptions,
-): FunctionProvenance {
-  const before = new Map<number, readonly Provenance[]>();
-  const calls: { entry: number; args: readonly Provenance[] }[] = [];
-
-  /** Takes one instruction; `record` on the last pass. */
-  const step = (state: State, slot: number, record: boolean): void => {
-    const at = code.steps[slot];
-    if (!at) return;
-    const { insn, does } = at;
-    const { regs } = state;
-    if (record) before.set(slot, regs.slice());
-    const src = regs[insn.src];
-    const dst = regs[insn.dst];
-    switch (does.kind) {
-      case 'alu': {
-        const { op, bits } = does;
-        const operand = does.operand === 'imm' ? constant(insn.imm) : src;
-        if (bits === 64 && op === 'mov') regs[insn.dst] = operand;
-        else if (bits === 64 && op === 'add' && (isPointer(dst) || isPointer(operand))) {
-          regs[insn.dst] = isPointer(dst) ? plus(state, slot, dst, operand) : plus(state, slot, operand, dst);
-        } else if (bits === 64 && op === 'sub' && isPointer(dst)) {
-          const by = numberOf(operand);
-          regs[insn.dst] = by === undefined ? undefined : move(dst, -by);
-        } else if (bits === 64 && (op === 'add' || op === 'sub') && (!dst || !operand)) {
-          regs[insn.dst] = undefined;
-        } else regs[insn.dst] = arithmetic(op, bits, dst, operand);
-        break;
-      }
-      case 'neg':
-      case 'movsx':
-        regs[insn.dst] = does.bits === 32 ? number(WORD_MAX) : anyNumber;
-        break;
-      case 'byteOrder':
-        regs[insn.dst] = does.bits === 64 ? anyNumber : number(2 ** does.bits - 1);
-        break;
-      case 'addrSpaceCast':
-        regs[insn.dst] = undefined;
-        break;
-      case 'loadImm64':
-        regs[insn.dst] = ofConstant(code.constants.get(slot));
-        break;
-      case 'load':
-      case 'loadAcquire': {
-        let found: Provenance = does.size === 8 ? undefined : number(2 ** (8 * does.size) - 1);
-        if (does.kind === 'load' && does.signed) found = anyNumber;
-        if (src?.kind === 'stack' && src.offset !== undefined && src.slack === 0 && does.size === 8) {
-          found = state.spills.get(src.offset + insn.offset);
-        } else if (src?.kind === 'ctx' && does.size === 4) {
-          const field = code.context.packetFields.get(src.offset + insn.offset);
-          if (field === 'end') found = { kind: 'packet-end' };
-          else if (field === 'start') {
-            forgetBase(state, slot);
-            found = { kind: 'packet', id: slot, offset: 0, slack: 0, range: 0 };
-          }
-        }
-        regs[insn.dst] = found;
-        break;
-      }
-      case 'store':
-        write(state, dst, insn.offset, does.size, does.operand === 'reg' ? src : undefined);
-        break;
-      case 'storeRelease':
-        write(state, dst, insn.offset, does.size, src);
-        break;
-      case 'atomic':
-        write(state, dst, insn.offset, does.size, undefined);
-        if (does.fetch) regs[does.op === 'cmpxchg' ? 0 : insn.src] = undefined;
-        break;
-      case 'packetLoad':
-        regs[0] = undefined;
-        break;
-      case 'call': {
-        if (does.target === 'local') {
-          if (record) calls.push({ entry: target(slot, at), args: regs.slice(1, 6) });
-          state.spills.clear();
-          if (options.movesPacket) forgetPacket(state);
-          regs[0] = undefined;
-        } else {
-          const helper = does.target === 'helper' ? options.helpers(insn.imm) : undefined;
-          if (!helper || helper.args.includes('write')) state.spills.clear();
-          if (helper?.changesPacket) forgetPacket(state);
-          const map = regs[1];
-          forgetSite(state, slot);
-          regs[0] =
-            helper?.returns === 'map-value-or-null' && map?.kind === 'map'
-              ? { kind: 'element', map: map.map, site: slot, offset: 0, slack: 0, nonNull: false }
-              : undefined;
-        }
-        for (let r = 1; r <= 5; r++) regs[r] = undefined;
-        break;
-      }
-    }
-  };
-
-  const run = (block: Block, entry: State, record: boolean): State => {
-    const state: State = { regs: entry.regs.slice(), spills: new Map(entry.spills) };
-    for (const item of block.items) {
-      if (item.kind === 'insn') step(state, item.slot, record);
-      else if (item.kind === 'select') {
-        const other = state.regs.slice();
-        for (const slot of item.slots) step(state, slot, record);
-        for (let r = 0; r <= 10; r++) state.regs[r] = join(state.regs[r], other[r]);
-      }
-    }
-    return state;
-  };
-
-  const entry: State = { regs: new Array<Provenance>(11).fill(undefined), spills: new Map() };
-  args.forEach((p, i) => {
-    entry.regs[i + 1] = p;
-  });
-  entry.regs[10] = { kind: 'stack', offset: 0, slack: 0 };
-  const loops = findLoops(code, graph);
-  const counters = new Counters(loops);
-  const states = new Map<number, State>();
-  const work: number[] = [];
-  const arrive = (to: number, state: State) => {
-    const known = states.get(to);
-    if (!known) states.set(to, state);
-    else if (!mergeInto(known, state)) return;
-    work.push(to);
-  };
-  counters.enter(graph.entry, entry, undefined, undefined);
-  arrive(graph.entry, entry);
-  for (let id = work.pop(); id !== undefined; id = work.pop()) {
-    const from = states.get(id);
-    if (!from) continue;
-    const block = blockOf(graph, id);
-    const after = run(block, from, false);
-    for (const to of successors(block.exit)) {
-      const state = refine(code, block, to, after);
-      // A counter that turns out to be none makes what its loop's back edges bring count again.
-      if (counters.enter(to, state, id, states.get(to))) work.push(...(loops.get(to)?.members ?? []));
-      arrive(to, state);
-    }
-  }
-  for (const [id, state] of states) run(blockOf(graph, id), state, true);
-  return { before, calls };
-}
-
-/** The loop counters of a function while it is analysed. */
-class Counters {
-  readonly #loops: ReadonlyMap<number, Loop>;
-  /** What the ways into a loop bring in a counter, by header and register. */
-  readonly #first = new Map<string, Provenance>();
-  readonly #none = new Set<string>();
-
-  constructor(loops: ReadonlyMap<number, Loop>) {
-    this.#loops = loops;
-  }
-
-  /**
-   * Puts what is known of the counters of the loop at `header` into a state that arrives there from block `from`
-   * (undefined: from outside the function). True when something that was taken for a counter is none.
-   */
-  enter(header: number, state: State, from: number | undefined, known: State | undefined): boolean {
-    const loop = this.#loops.get(header);
-    let changed = false;
-    for (const { register, maximum } of loop?.inductions ?? []) {
-      const key = `${header}:${register}`;
-      if (this.#none.has(key)) continue;
-      if (from !== undefined && loop?.members.has(from)) {
-        if (known) state.regs[register] = known.regs[register];
-        continue;
-      }
-      const arriving = state.regs[register];
-      const first = this.#first.has(key) ? join(this.#first.get(key), arriving) : arriving;
-      this.#first.set(key, first);
-      const value = numberOf(first);
-      const most = value === undefined || value < 0 ? undefined : maximum(value);
-      if (most === undefined) {
-        this.#none.add(key);
-        changed = true;
-      } else state.regs[register] = number(most);
-    }
-    return changed;
-  }
-}
-
-function ofConstant(found: Constant | undefined): Provenance {
-  if (!found) return anyNumber;
-  return found.kind === 'map'
-    ? { kind: 'map', map: found.map }
-    : { kind: 'value', map: found.map, offset: found.offset, slack: 0 };
-}
-
-/** Joins `from` into `into`; whether that changed anything. */
-function mergeInto(into: State, from: State): boolean {
-  let changed = false;
-  for (let r = 0; r <= 9; r++) {
-    const joined = join(into.regs[r], from.regs[r]);
-    if (!same(joined, into.regs[r])) {
-      into.regs[r] = joined;
-      changed = true;
-    }
-  }
-  for (const [offset, known] of into.spills) {
-    const joined = join(known, from.spills.get(offset));
-    if (same(joined, known)) continue;
-    changed = true;
-    if (joined) into.spills.set(offset, joined);
-    else into.spills.delete(offset);
-  }
-  return changed;
-}
-
-/** What the branch that leads to `to` tells about what it compared. */
-function refine(code: Code, block: Block, to: number, state: State): State {
-  const copy: State = { regs: state.regs.slice(), spills: new Map(state.spills) };
-  const { exit } = block;
-  if (exit.kind !== 'branch') return copy;
-  const step = code.steps[exit.slot];
-  if (step?.does.kind !== 'branch' || step.does.bits !== 64) return copy;
-  const { insn, does } = step;
-  const tested = state.regs[insn.dst];
-  const other = does.operand === 'reg' ? state.regs[insn.src] : undefined;
-  const taken = exit.taken === to;
-  if (
-    tested?.kind === 'element' &&
-    does.operand === 'imm' &&
-    insn.imm === 0 &&
-    tested.offset === 0 &&
-    tested.slack === 0
-  ) {
-    if (does.condition === (taken ? 'ne' : 'eq')) {
-      rewrite(copy, (p) => (p?.kind === 'element' && p.site === tested.site ? { ...p, nonNull: true } : p));
-    }
-  } else if (tested?.kind === 'number' && does.operand === 'imm' && insn.imm >= 0) {
-    const holds = taken ? does.condition : OPPOSITE[does.condition];
-    const most = holds === 'lt' ? insn.imm - 1 : holds === 'le' || holds === 'eq' ? insn.imm : undefined;
-    if (most !== undefined && most >= 0 && most < tested.max) copy.regs[insn.dst] = { ...tested, max: most };
-  } else if (tested?.kind === 'packet' && other?.kind === 'packet-end') {
-    const inside = taken
-      ? AT_OR_BEFORE_END[does.condition]
-      : AT_OR_BEFORE_END[OPPOSITE[does.condition] ?? 'ne'];
-    covered(copy, tested, inside);
-  } else if (tested?.kind === 'packet-end' && other?.kind === 'packet') {
-    const mirrored = MIRROR[does.condition];
-    if (mirrored) covered(copy, other, AT_OR_BEFORE_END[taken ? mirrored : (OPPOSITE[mirrored] ?? 'ne')]);
-  }
-  return copy;
-}
-
-/** `pointer CONDITION end` being true means: so many bytes more than up to the pointer are inside. */
-const AT_OR_BEFORE_END: Partial<Record<ConditionName, number>> = { le: 0, lt: 1 };
-const OPPOSITE: Partial<Record<ConditionName, ConditionName>> = {
-  gt: 'le',
-  ge: 'lt',
-  le: 'gt',
-  lt: 'ge',
-  ne: 'eq',
-};
-const MIRROR: Partial<Record<ConditionName, ConditionName>> = { gt: 'lt', ge: 'le', le: 'ge', lt: 'gt' };
-
-/** The packet reaches to `pointer` and `more` bytes beyond. */
-function covered(
-  state: State,
-  pointer: Extract<Provenance, { kind: 'packet' }>,
-  more: number | undefined,
-): void {
-  if (more === undefined || pointer.id === undefined || pointer.offset === undefined) return;
-  const range = pointer.offset + more;
-  rewrite(state, (p) =>
-    p?.kind === 'packet' && p.id === pointer.id && p.range < range ? { ...p, range } : p,
-  );
 }

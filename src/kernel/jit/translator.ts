@@ -3,9 +3,10 @@
 
 import type { HelperDefinition } from '../helpers/definition.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
+import type { Provenances } from './analysis.js';
 import type { Callees } from './callees.js';
 import type { Code, Step } from './code.js';
-import type { Provenance, Provenances } from './provenance.js';
+import type { Provenance } from './provenance.js';
 import { FunctionBody, type FunctionType, I32, I64, Op, type ValueType } from './wasm.js';
 
 /** A program's entry: the context, and the lower end of its stack frame. */
