@@ -9,21 +9,19 @@ import { hexBytes, printable } from './text.js';
 /** `{ packets: 2, bytes: 120, mac: [2, 0, 0, 0, 1, 1] }`; at most about `limit` characters, then `...`. */
 export function valueText(value: Value, limit = 2000): string {
   const parts: string[] = [];
-  let length = 0;
+  let left = limit;
   const put = (text: string): void => {
-    if (length > limit) return;
-    length += text.length;
+    left -= text.length;
     parts.push(text);
   };
   const list = (open: string, close: string, items: readonly (() => void)[]): void => {
     put(open);
     for (const [i, item] of items.entries()) {
-      if (length > limit) {
-        parts.push('...');
-        length = Number.POSITIVE_INFINITY;
-        return;
-      }
       if (i > 0) put(', ');
+      if (left < 0) {
+        put('...');
+        break;
+      }
       item();
     }
     put(close);
@@ -74,6 +72,8 @@ export function toJson(value: unknown): Json {
 /** A declaration in C on one line: `const volatile __u16 blocked_port`; only the type without a name. */
 export function declarationText(btf: Btf, id: number, name = ''): string {
   const text = new CText(btf, new Alignment(btf));
-  text.declaration(id, name, 0);
+  const type = btf.type(id);
+  // A function is declared by its prototype.
+  text.declaration(type.kind === 'FUNC' ? type.type : id, name, 0);
   return printable(text.toString().replace(/\s+/g, ' ').trim());
 }
