@@ -60,10 +60,11 @@ export function readFunctions(elf: ElfFile): FunctionTable {
     if (list === undefined) bySection.set(symbol.section, [symbol]);
     else list.push(symbol);
   }
+  const untyped = untypedNames(elf);
   const sections = new Map<number, ObjectFunction[]>();
   for (const section of elf.sections) {
     if (!isExecutable(section)) continue;
-    sections.set(section.index, readSection(elf, section, bySection.get(section.index) ?? []));
+    sections.set(section.index, readSection(elf, section, bySection.get(section.index) ?? [], untyped));
   }
   return {
     all: [...sections.values()].flat(),
@@ -84,7 +85,12 @@ export function readFunctions(elf: ElfFile): FunctionTable {
   };
 }
 
-function readSection(elf: ElfFile, section: ElfSection, symbols: ElfSymbol[]): ObjectFunction[] {
+function readSection(
+  elf: ElfFile,
+  section: ElfSection,
+  symbols: ElfSymbol[],
+  untyped: ReadonlyMap<number, string>,
+): ObjectFunction[] {
   if (section.size % SLOT_BYTES !== 0) {
     throw new SkepError(
       `has ${section.size} bytes, which is no multiple of ${SLOT_BYTES}, the size of an instruction`,
@@ -96,7 +102,14 @@ function readSection(elf: ElfFile, section: ElfSection, symbols: ElfSymbol[]): O
   // Clang before 6 gave its functions no type: there the section is the program.
   if (symbols.length === 0) {
     return [
-      decodeFunction(elf, code, section, { name: untypedName(elf, section), start: 0, slots }, true, false),
+      decodeFunction(
+        elf,
+        code,
+        section,
+        { name: untyped.get(section.index) ?? section.name, start: 0, slots },
+        true,
+        false,
+      ),
     ];
   }
   const sorted = symbols.toSorted((a, b) => a.value - b.value);
@@ -157,15 +170,12 @@ function decodeFunction(
   }
 }
 
-function untypedName(elf: ElfFile, section: ElfSection): string {
-  const symbol = elf.symbols.find(
-    (candidate) =>
-      candidate.section === section.index &&
-      !candidate.special &&
-      candidate.type === SymbolType.NoType &&
-      candidate.binding !== SymbolBinding.Local &&
-      candidate.value === 0 &&
-      candidate.name !== '',
-  );
-  return symbol?.name ?? section.name;
+/** The names of untyped symbols at the start of sections, by section. */
+function untypedNames(elf: ElfFile): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const { section, special, type, binding, value, name } of elf.symbols) {
+    const start = !special && type === SymbolType.NoType && binding !== SymbolBinding.Local && value === 0;
+    if (start && name !== '' && !names.has(section)) names.set(section, name);
+  }
+  return names;
 }

@@ -228,10 +228,12 @@ class DefinitionParser {
 
 /** Fills `initialSlots` from the relocations of `.maps`: `.values = { [3] = &inner }`. */
 export function readInitialSlots(elf: ElfFile, maps: readonly DefinedMap[], functions: FunctionTable): void {
-  const sorted = maps.toSorted((a, b) => a.offset - b.offset);
+  const sorted = maps
+    .filter(({ section }) => section.name === '.maps')
+    .toSorted((a, b) => a.offset - b.offset);
+  const byOffset = new Map(sorted.map((map) => [map.offset, map]));
   for (const { section, target } of relocationSections(elf)) {
     if (target.name !== '.maps') continue;
-    const byOffset = new Map(sorted.map((map) => [map.offset, map]));
     for (const { offset, type, symbol } of elf.relocations(section)) {
       if (type === RelocationType.R_BPF_NONE) continue;
       const map = containing(sorted, offset);

@@ -48,24 +48,26 @@ export function readSectionMaps(elf: ElfFile, btf: Btf | undefined, externs: Ext
   const maps: MapSpec[] = [];
   const variables: VariableSpec[] = [];
   const bySection = new Map<number, string>();
+  const names = new Set<string>();
   const symbols = objectSymbols(elf);
   let zeroed = 0;
   for (const section of elf.sections) {
     const kind = sectionKind(section);
     if (kind === undefined) continue;
-    if (maps.some(({ name }) => name === section.name)) {
+    if (names.has(section.name)) {
       throw new SkepError('there are two sections of this name', { where: describeSection(section) });
     }
+    names.add(section.name);
     if (kind === 'bss') zeroed = claim(zeroed, section.size, describeSection(section));
     const contents = kind === 'bss' ? new Uint8Array(section.size) : elf.contents(section).slice();
     const datasec = btf?.findByName(section.name, 'DATASEC');
     maps.push(sectionMap(section.name, kind, contents, btf, datasec));
     bySection.set(section.index, section.name);
-    variables.push(
-      ...(btf !== undefined && datasec !== undefined
+    const own =
+      btf !== undefined && datasec !== undefined
         ? datasecVariables(btf, datasec, section)
-        : symbolVariables(section, symbols.get(section.index) ?? [])),
-    );
+        : symbolVariables(section, symbols.get(section.index) ?? []);
+    for (const variable of own) variables.push(variable);
   }
   if (externs.kconfigSize > 0) {
     claim(zeroed, externs.kconfigSize, "section '.kconfig'");
