@@ -322,7 +322,7 @@ export class EmulatedKernel implements Bpf {
     definition: ProgramTypeDefinition,
     gplCompatible: boolean,
   ): Promise<{ address: number; runnable: RunnableProgram }> {
-    const steps = checkStructure(resolved.insns, {
+    const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
       helpers: helperById,
       refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible),

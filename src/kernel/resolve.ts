@@ -2,6 +2,7 @@
 
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapType } from '../bpf/types.js';
+import { functionTarget } from '../isa/classify.js';
 import type { Instruction } from '../isa/instruction.js';
 import { PseudoSource } from '../isa/opcodes.js';
 import { rowOf } from '../isa/table.js';
@@ -99,10 +100,13 @@ export function resolve(
         value = POINTER_BASE + BigInt(constant.values + offset);
         break;
       }
-      case PseudoSource.FUNC:
+      case PseudoSource.FUNC: {
         // A code address: no memory is there, so it can be compared and passed on, not read.
-        value = 0xffffffffc0000000n + BigInt((slot + 1 + insn.imm) * 8);
+        const entry = functionTarget(insn, slot) ?? refuse(`insn ${slot} refers to no function`);
+        constants.set(slot, { kind: 'function', entry });
+        value = 0xffffffffc0000000n + BigInt(entry * 8);
         break;
+      }
       default:
         refuse(`insn ${slot}: ld_imm64 with src_reg ${insn.src} is not supported by the emulated kernel yet`);
     }

@@ -314,7 +314,7 @@ class Counters {
 }
 
 function ofConstant(found: Constant | undefined): Provenance {
-  if (!found) return anyNumber;
+  if (!found || found.kind === 'function') return anyNumber;
   return found.kind === 'map'
     ? { kind: 'map', map: found.map }
     : { kind: 'value', map: found.map, offset: found.offset, slack: 0 };

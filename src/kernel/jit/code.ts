@@ -30,7 +30,9 @@ export interface MapConstant {
 export type Constant =
   | { readonly kind: 'map'; readonly map: MapConstant }
   /** An address inside the map's first value. */
-  | { readonly kind: 'value'; readonly map: MapConstant; readonly offset: number };
+  | { readonly kind: 'value'; readonly map: MapConstant; readonly offset: number }
+  /** The address of the function that begins at slot `entry`. */
+  | { readonly kind: 'function'; readonly entry: number };
 
 /** What kind of context the program gets; from the program type's row. */
 export interface ContextShape {
@@ -50,10 +52,9 @@ export interface Code {
 /** Slots that an instruction takes. */
 export const width = (step: Step): number => (step.does.kind === 'loadImm64' ? 2 : 1);
 
-/** Where a jump, branch, local call or function address goes. */
+/** Where a jump, branch or local call goes. */
 export function target(slot: number, step: Step): number {
   const { insn, does } = step;
-  const inImm =
-    (does.kind === 'jump' && does.distanceIn === 'imm') || does.kind === 'call' || does.kind === 'loadImm64';
-  return slot + width(step) - (does.kind === 'loadImm64' ? 1 : 0) + (inImm ? insn.imm : insn.offset);
+  const inImm = (does.kind === 'jump' && does.distanceIn === 'imm') || does.kind === 'call';
+  return slot + 1 + (inImm ? insn.imm : insn.offset);
 }

@@ -5,10 +5,9 @@
 
 import { BpfError, Errno } from '../../bpf/errno.js';
 import type { Instruction } from '../../isa/instruction.js';
-import { PseudoSource } from '../../isa/opcodes.js';
 import { rowOf } from '../../isa/table.js';
 import type { HelperDefinition } from '../helpers/definition.js';
-import { type Step, target, width } from '../jit/code.js';
+import { type Constant, type Step, target, width } from '../jit/code.js';
 
 /** Frames that a chain of calls may have (MAX_CALL_FRAMES). */
 const MAX_CALL_FRAMES = 8;
@@ -25,8 +24,12 @@ const refuse = (message: string, errno: Errno = Errno.EINVAL): never => {
   throw new BpfError('BPF_PROG_LOAD', errno, message, `${message}\n`);
 };
 
-/** The program by slot. Throws a BpfError (EINVAL, E2BIG) that says which instruction is wrong and why. */
-export function checkStructure(insns: readonly Instruction[], rules: StructureRules): (Step | undefined)[] {
+/** The program by slot; `constants` are what its `ld_imm64`s stand for. Throws a BpfError (EINVAL, E2BIG) that says which instruction is wrong and why. */
+export function checkStructure(
+  insns: readonly Instruction[],
+  constants: ReadonlyMap<number, Constant>,
+  rules: StructureRules,
+): (Step | undefined)[] {
   const steps: (Step | undefined)[] = [];
   for (const insn of insns) {
     const row = rowOf(insn);
@@ -35,7 +38,7 @@ export function checkStructure(insns: readonly Instruction[], rules: StructureRu
     steps.push({ insn, does: row.semantics });
     if (row.semantics.kind === 'loadImm64') steps.push(undefined);
   }
-  const starts = functionStarts(steps);
+  const starts = functionStarts(steps, constants);
   const callsOf = new Map<number, number[]>();
   starts.forEach((start, i) => {
     callsOf.set(start, checkFunction(steps, start, starts[i + 1] ?? steps.length, rules));
@@ -45,17 +48,19 @@ export function checkStructure(insns: readonly Instruction[], rules: StructureRu
 }
 
 /** Where functions begin: at 0 and where local calls and function addresses lead. */
-function functionStarts(steps: readonly (Step | undefined)[]): number[] {
+function functionStarts(
+  steps: readonly (Step | undefined)[],
+  constants: ReadonlyMap<number, Constant>,
+): number[] {
   const starts = new Set<number>([0]);
-  steps.forEach((step, slot) => {
-    if (!step) return;
-    const { does } = step;
-    const isCall = does.kind === 'call' && does.target === 'local';
-    if (!isCall && !(does.kind === 'loadImm64' && does.pseudo === PseudoSource.FUNC)) return;
-    const to = target(slot, step);
+  const begin = (slot: number, to: number) => {
     if (!steps[to]) refuse(`call to invalid destination: insn ${slot} goes to ${to}`);
     starts.add(to);
+  };
+  steps.forEach((step, slot) => {
+    if (step?.does.kind === 'call' && step.does.target === 'local') begin(slot, target(slot, step));
   });
+  for (const [slot, constant] of constants) if (constant.kind === 'function') begin(slot, constant.entry);
   return [...starts].sort((a, b) => a - b);
 }
 
