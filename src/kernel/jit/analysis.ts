@@ -5,9 +5,10 @@
 
 import type { ConditionName } from '../../isa/table.js';
 import type { HelperDefinition } from '../helpers/definition.js';
-import { type Block, blockOf, type Graph, successors } from './cfg.js';
+import { type Block, blockOf, successors } from './cfg.js';
 import { type Code, type Constant, target } from './code.js';
-import { findLoops, type Loop } from './induction.js';
+import type { Flow } from './flow.js';
+import type { Loop } from './induction.js';
 import {
   ANYWHERE,
   anyNumber,
@@ -24,6 +25,7 @@ import {
   somewhereInPacket,
   WORD_MAX,
 } from './provenance.js';
+import type { Order } from './structure.js';
 
 /** Registers r0 to r10, and the frame's 8-byte slots that hold something known, by offset from r10. */
 interface State {
@@ -125,10 +127,11 @@ export interface AnalysisOptions {
 /** Analyses one function. `args` are r1 to r5 at its entry. */
 export function analyse(
   code: Code,
-  graph: Graph,
+  flow: Flow,
   args: readonly Provenance[],
   options: AnalysisOptions,
 ): FunctionProvenance {
+  const { graph, order, loops } = flow;
   const before = new Map<number, readonly Provenance[]>();
   const calls: { entry: number; args: readonly Provenance[] }[] = [];
 
@@ -223,11 +226,11 @@ export function analyse(
   };
 
   const run = (block: Block, entry: State, record: boolean): State => {
-    const state: State = { regs: entry.regs.slice(), spills: new Map(entry.spills) };
+    const state = copyOf(entry);
     block.items.forEach((item, i) => {
       if (item.kind === 'insn') step(state, item.slot, record);
       else if (item.kind === 'select') {
-        const other = { regs: state.regs.slice(), spills: new Map(state.spills) };
+        const other = copyOf(state);
         // Only right after the condition are its operands still what was compared.
         if (block.items[i - 1]?.kind === 'condition') {
           refine(code, item.branch, item.when, state);
@@ -245,33 +248,63 @@ export function analyse(
     entry.regs[i + 1] = p;
   });
   entry.regs[10] = { kind: 'stack', offset: 0, slack: 0 };
-  const loops = findLoops(code, graph);
   const counters = new Counters(loops);
   const states = new Map<number, State>();
-  const work: number[] = [];
+  const work = new Worklist(order);
   const arrive = (to: number, state: State) => {
     const known = states.get(to);
     if (!known) states.set(to, state);
     else if (!mergeInto(known, state)) return;
-    work.push(to);
+    work.add(to);
   };
   counters.enter(graph.entry, entry, undefined, undefined);
   arrive(graph.entry, entry);
-  for (let id = work.pop(); id !== undefined; id = work.pop()) {
+  for (let id = work.take(); id !== undefined; id = work.take()) {
     const from = states.get(id);
     if (!from) continue;
     const block = blockOf(graph, id);
     const after = run(block, from, false);
     for (const to of successors(block.exit)) {
-      const state = { regs: after.regs.slice(), spills: new Map(after.spills) };
+      const state = copyOf(after);
       if (block.exit.kind === 'branch') refine(code, block.exit.slot, block.exit.taken === to, state);
       // A counter that turns out to be none makes what its loop's back edges bring count again.
-      if (counters.enter(to, state, id, states.get(to))) work.push(...(loops.get(to)?.members ?? []));
+      if (counters.enter(to, state, id, states.get(to)))
+        for (const m of loops.get(to)?.members ?? []) work.add(m);
       arrive(to, state);
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
   return { before, calls };
+}
+
+const copyOf = (state: State): State => ({ regs: state.regs.slice(), spills: new Map(state.spills) });
+
+/** Blocks to be looked at, earlier ones (in reverse postorder) first, so that most are looked at once. */
+class Worklist {
+  readonly #order: Order;
+  readonly #pending: Uint8Array;
+  #first: number;
+
+  constructor(order: Order) {
+    this.#order = order;
+    this.#pending = new Uint8Array(order.sequence.length);
+    this.#first = order.sequence.length;
+  }
+
+  add(id: number): void {
+    const at = this.#order.index.get(id);
+    if (at === undefined) return;
+    this.#pending[at] = 1;
+    if (at < this.#first) this.#first = at;
+  }
+
+  take(): number | undefined {
+    const at = this.#pending.indexOf(1, this.#first);
+    if (at < 0) return undefined;
+    this.#pending[at] = 0;
+    this.#first = at + 1;
+    return this.#order.sequence[at];
+  }
 }
 
 /** The loop counters of a function while it is analysed. */

@@ -15,19 +15,18 @@ import { pushComputed, pushCondition, swap } from './alu.js';
 import type { Provenances } from './analysis.js';
 import type { Callees } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
-import type { Block, Graph, Item } from './cfg.js';
+import type { Block, Item } from './cfg.js';
 import { type Code, target } from './code.js';
-import { naturalLoops } from './induction.js';
+import type { Flow } from './flow.js';
 import { findRotations, type Rotations } from './rotate.js';
-import { dominators, reversePostorder, structure } from './structure.js';
+import { structure } from './structure.js';
 import { MAIN_TYPE, type TranslationOptions, Translator } from './translator.js';
 import { type FunctionBody, type FunctionType, I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
 
 export interface FunctionInput {
   readonly code: Code;
-  /** Simplified and reducible. */
-  readonly graph: Graph;
+  readonly flow: Flow;
   readonly provenances: Provenances;
   readonly callees: Callees;
   readonly options: TranslationOptions;
@@ -64,13 +63,13 @@ function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sit
 
 /** Translates the function; its parameters are those of `type`. */
 export function translate(input: FunctionInput): FunctionBody {
-  const { code, graph, options } = input;
+  const { code, options } = input;
+  const { graph, order } = input.flow;
   const t = new Translator(code, input.callees, options, input.provenances, input.type);
   const { body } = t;
-  const order = reversePostorder(graph);
   /** Loop headers with the instructions of one round. */
   const loops = new Map(
-    [...naturalLoops(graph, order)].map(([header, members]) => [
+    [...input.flow.loops].map(([header, { members }]) => [
       header,
       [...members].reduce((sum, id) => sum + (graph.blocks.get(id)?.weight ?? 0), 0),
     ]),
@@ -208,7 +207,7 @@ export function translate(input: FunctionInput): FunctionBody {
     t.pop(only);
   };
 
-  structure(graph, order, dominators(graph, order), {
+  structure(graph, order, input.flow.idom, {
     openBlock: () => body.open(Op.block),
     openLoop: () => body.open(Op.loop),
     openIf: (slot) => {

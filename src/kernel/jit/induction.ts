@@ -11,7 +11,7 @@
 import type { ConditionName } from '../../isa/table.js';
 import { type Block, blockOf, type Graph, successors } from './cfg.js';
 import type { Code, Step } from './code.js';
-import { dominators, type Order, reversePostorder } from './structure.js';
+import type { Order } from './structure.js';
 
 export interface Induction {
   readonly register: number;
@@ -26,7 +26,7 @@ export interface Loop {
 }
 
 /** Loop headers with the blocks of their natural loops. The graph must be reducible. */
-export function naturalLoops(graph: Graph, order: Order): Map<number, Set<number>> {
+function naturalLoops(graph: Graph, order: Order): Map<number, Set<number>> {
   const at = (id: number): number => order.index.get(id) ?? -1;
   const predecessors = new Map<number, number[]>(order.sequence.map((id) => [id, []]));
   for (const id of order.sequence) {
@@ -48,9 +48,12 @@ export function naturalLoops(graph: Graph, order: Order): Map<number, Set<number
 }
 
 /** The loops of a function by header, with their counters. */
-export function findLoops(code: Code, graph: Graph): Map<number, Loop> {
-  const order = reversePostorder(graph);
-  const idom = dominators(graph, order);
+export function findLoops(
+  code: Code,
+  graph: Graph,
+  order: Order,
+  idom: ReadonlyMap<number, number>,
+): Map<number, Loop> {
   const dominates = (a: number, b: number): boolean => {
     for (let id: number | undefined = b; id !== undefined; id = idom.get(id)) if (id === a) return true;
     return false;

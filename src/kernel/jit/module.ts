@@ -9,11 +9,11 @@ import type { HelperDefinition } from '../helpers/definition.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
 import { type AnalysisOptions, analyse, type Provenances } from './analysis.js';
 import { type Callees, importRuntime } from './callees.js';
-import { buildGraph, type Graph, simplify } from './cfg.js';
+import type { Graph } from './cfg.js';
 import { type Code, target } from './code.js';
+import { type Flow, flowAt } from './flow.js';
 import { translate } from './function.js';
 import { join, type Provenance } from './provenance.js';
-import { makeReducible } from './structure.js';
 import { FRAME, MAIN_TYPE, SUBPROGRAM_TYPE, type TranslationOptions } from './translator.js';
 import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';
 
@@ -26,7 +26,7 @@ const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] 
 
 interface FunctionPlan {
   readonly entry: number;
-  readonly graph: Graph;
+  readonly flow: Flow;
   provenances: Provenances;
 }
 
@@ -57,11 +57,11 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
     subprograms: new Map(plans.map(({ entry }, i) => [entry, indices[i] ?? 0])),
     mainType: module.typeIndex(MAIN_TYPE),
   };
-  plans.forEach(({ entry, graph, provenances }, i) => {
+  plans.forEach(({ entry, flow, provenances }, i) => {
     const type = entry === 0 ? MAIN_TYPE : SUBPROGRAM_TYPE;
     module.define(
       indices[i] ?? 0,
-      translate({ code, graph, provenances, callees, options: translation, type }),
+      translate({ code, flow, provenances, callees, options: translation, type }),
     );
   });
   module.define(module.declare('run', RUN_TYPE, true), driver(callees.subprograms.get(0) ?? 0));
@@ -70,50 +70,43 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
 
 /** The functions in an order in which callers come before callees, so that arguments are known. */
 function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
-  const graphs = new Map<number, Graph>();
+  const flows = new Map<number, Flow>();
   const callees = new Map<number, number[]>();
   const postorder: number[] = [];
   const visit = [{ entry: 0, next: 0 }];
-  graphs.set(0, graphAt(code, 0));
+  flows.set(0, flowAt(code, 0));
   for (let top = visit.at(-1); top; top = visit.at(-1)) {
     const { entry } = top;
     let calls = callees.get(entry);
     if (!calls) {
-      calls = localCalls(code, graphs.get(entry));
+      calls = localCalls(code, flows.get(entry)?.graph);
       callees.set(entry, calls);
     }
     const callee = calls[top.next++];
     if (callee === undefined) {
       postorder.push(entry);
       visit.pop();
-    } else if (!graphs.has(callee)) {
-      graphs.set(callee, graphAt(code, callee));
+    } else if (!flows.has(callee)) {
+      flows.set(callee, flowAt(code, callee));
       visit.push({ entry: callee, next: 0 });
     }
   }
   const args = new Map<number, Provenance[]>([[0, [{ kind: 'ctx', offset: 0 }]]]);
   return postorder.reverse().map((entry) => {
-    const graph = graphs.get(entry) ?? graphAt(code, entry);
-    const found = analyse(code, graph, args.get(entry) ?? [], options);
+    const flow = flows.get(entry) ?? flowAt(code, entry);
+    const found = analyse(code, flow, args.get(entry) ?? [], options);
     for (const call of found.calls) {
       const passed = call.args.map(acrossCall);
       const known = args.get(call.entry);
       args.set(call.entry, known ? known.map((p, i) => join(p, passed[i])) : passed);
     }
-    return { entry, graph, provenances: found.before };
+    return { entry, flow, provenances: found.before };
   });
 }
 
 /** What stays true in the callee: its frame is another, and the lookup's result is not kept there. */
 function acrossCall(p: Provenance): Provenance {
   return p?.kind === 'stack' || p?.kind === 'element' ? undefined : p;
-}
-
-function graphAt(code: Code, entry: number): Graph {
-  const graph = buildGraph(code, entry);
-  simplify(graph, code);
-  makeReducible(graph);
-  return graph;
 }
 
 function localCalls(code: Code, graph: Graph | undefined): number[] {
