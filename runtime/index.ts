@@ -33,4 +33,4 @@ export * from './helpers/time';
 export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';
 export { call_helper, helper_table } from './helpers/dispatch';
-export { interpret_frames } from './frames';
+export { frame_buffer_size, frame_init, frames_init, interpret_frames } from './frames';

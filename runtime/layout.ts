@@ -271,3 +271,9 @@ export const STACK_FRAME: u32 = 512;
 export const STACK_SIZE: u32 = 34 * 8 * 512;
 /** may_goto's limit of iterations (BPF_MAX_LOOPS). */
 export const MAX_LOOPS: u32 = 8388608;
+/** Bytes of a page. */
+export const PAGE: u32 = 4096;
+/** Room before a packet (XDP_PACKET_HEADROOM). */
+export const XDP_HEADROOM: u32 = 256;
+/** The end of a packet's page that is not the packet's: sizeof(struct skb_shared_info), aligned. */
+export const XDP_TAILROOM: u32 = 320;

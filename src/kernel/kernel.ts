@@ -32,10 +32,13 @@ import type { Fault } from './memory/fault.js';
 import { KernelMemory, layout } from './memory/memory.js';
 import { type KernelObject, ObjectTable } from './objects.js';
 import { type KernelBtf, KernelProgram } from './program.js';
+import { runBatch } from './programs/batch.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
+import { FrameArena } from './programs/frames.js';
 import { programTypeDefinition } from './programs/index.js';
+import type { ProgramRun } from './programs/run.js';
+import { testRun } from './programs/test-run.js';
 import { xdp } from './programs/xdp.js';
-import { runBatch, testRun, XdpArena, type XdpRun } from './programs/xdp-run.js';
 import { RAW_PROLOGUE, runRaw } from './raw.js';
 import { type Resolved, resolve } from './resolve.js';
 import { checkStructure } from './verifier/structure.js';
@@ -82,7 +85,7 @@ export class EmulatedKernel implements Bpf {
   readonly #cpu: number;
   readonly #objects = new ObjectTable();
   readonly #table = new ProgramTable();
-  readonly #arena: XdpArena;
+  readonly #arena: FrameArena;
   readonly #programs = new Map<number, KernelProgram>();
   readonly #listeners = new Set<(event: TraceEvent) => void>();
   #clock: ((frame: number) => number) | undefined;
@@ -110,7 +113,7 @@ export class EmulatedKernel implements Bpf {
     };
     this.#memory =
       options.memory === undefined ? new KernelMemory(host) : new KernelMemory(host, options.memory);
-    this.#arena = new XdpArena(this.#memory);
+    this.#arena = new FrameArena(this.#memory);
     this.#cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
   }
@@ -392,15 +395,21 @@ export class EmulatedKernel implements Bpf {
     return this.#objects.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').info;
   }
 
-  #run(fd: Fd): XdpRun {
+  #run(fd: Fd): ProgramRun {
     const program = this.#objects.get(fd, 'program', 'BPF_PROG_TEST_RUN');
     return {
       memory: this.#memory,
+      arena: this.#arena,
       program: program.parts.runnable,
       budget: this.#budget,
       now: () => performance.now() * 1e6,
-      setClock: (clock) => {
+      withClock: (clock, body) => {
         this.#clock = clock;
+        try {
+          return body();
+        } finally {
+          this.#clock = undefined;
+        }
       },
       explain: (fault) => this.#explain(fault, program),
     };
@@ -412,11 +421,11 @@ export class EmulatedKernel implements Bpf {
   }
 
   async progTestRun(fd: Fd, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
-    return testRun(this.#run(fd), this.#arena, attr);
+    return testRun(this.#run(fd), attr);
   }
 
   async progRunBatch(fd: Fd, batch: PacketBatch): Promise<PacketBatchResult> {
-    return runBatch(this.#run(fd), this.#arena, batch);
+    return runBatch(this.#run(fd), batch);
   }
 
   /**
@@ -430,7 +439,7 @@ export class EmulatedKernel implements Bpf {
     const resolved = resolve(insns, this.#memory, () => undefined);
     const { address, runnable } = await this.#install(0, resolved, definition, true);
     try {
-      return await runRaw(this.#memory, this.#arena, runnable, data, this.#budget);
+      return runRaw(this.#memory, this.#arena, runnable, data, this.#budget);
     } finally {
       this.#uninstall(address, runnable);
     }

@@ -7,7 +7,7 @@ import type { Instruction } from '../isa/instruction.js';
 import type { RunnableProgram } from './engine.js';
 import { type KernelMemory, layout } from './memory/memory.js';
 import { describeFault } from './program.js';
-import { bufferSize, place, type XdpArena } from './programs/xdp-run.js';
+import type { FrameArena } from './programs/frames.js';
 
 export const RAW_PROLOGUE: readonly Instruction[] = [
   load(4, 2, 1, 4),
@@ -16,19 +16,18 @@ export const RAW_PROLOGUE: readonly Instruction[] = [
 ];
 
 /** Runs a program that begins with RAW_PROLOGUE; r0, unsigned. */
-export async function runRaw(
+export function runRaw(
   memory: KernelMemory,
-  arena: XdpArena,
+  arena: FrameArena,
   program: RunnableProgram,
   data: Uint8Array,
   budget: number,
-): Promise<bigint> {
-  const { frames, pages } = arena.reserve(bufferSize(data.length));
-  place(memory, frames, pages, data, 0);
-  const { fault } = program.run(frames, 0, 1, 0, budget);
+): bigint {
+  const frame = arena.place(data);
+  const { fault } = program.run(frame, 0, 1, 0, budget);
   if (fault) {
     const { message } = describeFault(fault, 'these');
     throw new SkepError(message, { where: `instruction ${fault.slot - RAW_PROLOGUE.length}` });
   }
-  return memory.view.getBigUint64(frames + layout.XdpFrame_result, true);
+  return memory.view.getBigUint64(frame + layout.XdpFrame_result, true);
 }

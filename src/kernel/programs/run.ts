@@ -1,0 +1,20 @@
+// What a run of a program needs of the kernel around it.
+
+import type { RunFault } from '../../bpf/bpf.js';
+import type { RunnableProgram } from '../engine.js';
+import type { Fault } from '../memory/fault.js';
+import type { KernelMemory } from '../memory/memory.js';
+import type { FrameArena } from './frames.js';
+
+export interface ProgramRun {
+  readonly memory: KernelMemory;
+  readonly arena: FrameArena;
+  readonly program: RunnableProgram;
+  /** Instructions that one run may take. */
+  readonly budget: number;
+  /** Nanoseconds of the host's clock. */
+  now(): number;
+  /** Runs `body` while programs see `time` (of the frame they run on) as the time. */
+  withClock<T>(time: ((frame: number) => number) | undefined, body: () => T): T;
+  explain(fault: Fault): RunFault;
+}
