@@ -244,7 +244,7 @@ export function structure(
   const leads = (from: number, to: number): boolean => at(to) <= at(from) || isMerge(to);
   const goTo = (from: number, to: number) => {
     if (leads(from, to)) sink.jump(depthOf(to));
-    else tree(to);
+    else later(() => tree(to));
   };
   const tree = (id: number) => {
     const merges = [...(mergesUnder.get(id) ?? [])].sort((a, b) => at(b) - at(a));
