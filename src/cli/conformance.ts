@@ -21,7 +21,8 @@ export async function conformance(memory: string | undefined, options: Conforman
   const data = parseHex(memory ?? '', 'memory');
   const input = parseHex(options.program ?? (await standardInput()), 'program');
   const code = options.elf ? await firstFunction(input) : input;
-  if (code.length === 0) throw new UsageError('there are no instructions', { hint: 'Give them on standard input.' });
+  if (code.length === 0)
+    throw new UsageError('there are no instructions', { hint: 'Give them on standard input.' });
   const kernel = new EmulatedKernel({ engine: options.engine });
   const result = await kernel.runRaw(code, data);
   process.stdout.write(`${result.toString(16)}\n`);
@@ -52,6 +53,7 @@ async function firstFunction(bytes: Uint8Array): Promise<Uint8Array> {
   const { isExecutable } = await import('../elf/functions.js');
   const elf = ElfFile.parse(bytes);
   const section = elf.sections.find(isExecutable);
-  if (section === undefined) throw new SkepError('there is no section with instructions', { where: 'program' });
+  if (section === undefined)
+    throw new SkepError('there is no section with instructions', { where: 'program' });
   return elf.contents(section);
 }

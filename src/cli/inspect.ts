@@ -132,7 +132,16 @@ function print(facts: Facts): string {
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function heading({ file, bytes, byteOrder, license, kernelVersion, btf, coreRelocations, programs }: Facts): string {
+function heading({
+  file,
+  bytes,
+  byteOrder,
+  license,
+  kernelVersion,
+  btf,
+  coreRelocations,
+  programs,
+}: Facts): string {
   const rows = [
     ['file', `${size(bytes)}, ${byteOrder}-endian`],
     ['licence', license === '' ? 'none' : printable(license)],
@@ -145,12 +154,20 @@ function heading({ file, bytes, byteOrder, license, kernelVersion, btf, coreRelo
 }
 
 function programText(program: Facts['programs'][number]): string {
-  const { name, section, type, attachType, attachTo, slots, bytes, subprograms, tag, flags, autoload } = program;
-  const what = [type, ...(attachType ? [`attach type ${attachType}`] : []), ...(attachTo ? [`to ${printable(attachTo)}`] : [])];
+  const { name, section, type, attachType, attachTo, slots, bytes, subprograms, tag, flags, autoload } =
+    program;
+  const what = [
+    type,
+    ...(attachType ? [`attach type ${attachType}`] : []),
+    ...(attachTo ? [`to ${printable(attachTo)}`] : []),
+  ];
   const rows = [
     ['section', printable(section) + (autoload ? '' : ' (not loaded unless asked for)')],
     ['type', what.join(', ')],
-    ['code', `${counted(slots, 'instruction')}, ${grouped(bytes)} bytes${program.lines ? `, ${counted(program.lines, 'source line')}` : ''}`],
+    [
+      'code',
+      `${counted(slots, 'instruction')}, ${grouped(bytes)} bytes${program.lines ? `, ${counted(program.lines, 'source line')}` : ''}`,
+    ],
   ];
   if (subprograms.length > 0) rows.push(['subprograms', subprograms.map(printable).join(', ')]);
   if (program.coreRelocations > 0) rows.push(['CO-RE', counted(program.coreRelocations, 'relocation')]);
@@ -168,13 +185,21 @@ function mapsText({ maps }: Facts): string {
     printable(map.name),
     map.type,
     map.section ? '' : sized(map.keySize, map.keyType),
-    map.section ? sized(map.valueSize, map.section === 'kconfig' ? 'kconfig' : 'variables') : sized(map.valueSize, map.valueType),
+    map.section
+      ? sized(map.valueSize, map.section === 'kconfig' ? 'kconfig' : 'variables')
+      : sized(map.valueSize, map.valueType),
     grouped(map.maxEntries),
     [...map.flags, ...(map.pinned ? [`pinned ${map.pinned}`] : [])].join(' | '),
   ]);
   const inner = maps.flatMap(({ name, innerMap, initialSlots }) => [
-    ...(innerMap ? [`  ${printable(name)} holds ${innerMap.type} maps of ${counted(innerMap.maxEntries, 'entry', 'entries')}\n`] : []),
-    ...(initialSlots ?? []).map((slot) => `  ${printable(name)}[${slot.index}] = ${slot.kind} ${printable(slot.name)}\n`),
+    ...(innerMap
+      ? [
+          `  ${printable(name)} holds ${innerMap.type} maps of ${counted(innerMap.maxEntries, 'entry', 'entries')}\n`,
+        ]
+      : []),
+    ...(initialSlots ?? []).map(
+      (slot) => `  ${printable(name)}[${slot.index}] = ${slot.kind} ${printable(slot.name)}\n`,
+    ),
   ]);
   return `${colors.bold('Maps')}\n${table([head, ...rows], { right: [4] })}${inner.join('')}`;
 }
@@ -184,7 +209,9 @@ function variablesText({ variables }: Facts): string {
   const rows = variables.map(({ name, section, declaration, size: bytes, value }) => [
     colors.dim(printable(section)),
     declaration ?? `${printable(name)} (${bytes} bytes, no BTF)`,
-    value === undefined ? '' : `= ${value instanceof Uint8Array ? hexBytes(value.subarray(0, 32)) : valueText(value, 200)}`,
+    value === undefined
+      ? ''
+      : `= ${value instanceof Uint8Array ? hexBytes(value.subarray(0, 32)) : valueText(value, 200)}`,
   ]);
   return `${colors.bold('Variables')}\n${table(rows)}`;
 }

@@ -25,7 +25,8 @@ interface Label {
 /** The sections that a listing shows: those asked for by name, or all with instructions. */
 export function sectionsToList(elf: ElfFile, names: readonly string[]): ElfSection[] {
   return elf.sections.filter((section) => {
-    if (section.size === 0 || section.type === SectionType.Nobits || section.type === SectionType.Null) return false;
+    if (section.size === 0 || section.type === SectionType.Nobits || section.type === SectionType.Null)
+      return false;
     if (names.length > 0) return names.includes(section.name);
     return (section.flags & SectionFlag.ExecInstr) !== 0;
   });

@@ -1,7 +1,7 @@
 // A progress bar on standard error, for a person who waits: only on a terminal, and only once a run has lasted a while.
 
 import type { SingleBar } from 'cli-progress';
-import type { ByteSource } from '../node/files.js';
+import type { ByteSource } from '../node/capture.js';
 import { grouped, size } from './text.js';
 
 /** Milliseconds before the bar appears. */

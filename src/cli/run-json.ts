@@ -17,6 +17,7 @@ export function reportJson(report: RunReport): string {
     bytes,
     nanoseconds,
     nanosecondsPerPacket: packets > 0 ? nanoseconds / packets : null,
+    warmNanosecondsPerPacket: report.warmNanosecondsPerPacket,
     verdicts: report.verdicts.map((verdict) => ({
       ...verdict,
       share: packets > 0 ? verdict.packets / packets : 0,
@@ -27,10 +28,7 @@ export function reportJson(report: RunReport): string {
       lines: report.trace.events.map(traceLine),
       events: report.trace.events,
     },
-    maps: report.maps.map(({ entries, ...map }) => ({
-      ...map,
-      entries: entries.map(({ key, value }) => ({ key, value })),
-    })),
+    maps: report.maps.map(({ zeros, ...map }) => map),
     variables: report.variables,
     output: report.output,
     error: report.error,

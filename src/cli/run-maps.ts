@@ -17,6 +17,9 @@ const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 /** Arrays have all their entries always; those that hold only zeros say nothing. */
 const isArray = (type: MapType): boolean => type === MapType.Array || type === MapType.PercpuArray;
 
+const firstWord = (bytes: Uint8Array): number =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+
 /** Reads all maps and variables; of each map at most `limit` entries (of an array: that are not zero). */
 export async function readMaps(
   collection: Collection,
@@ -41,17 +44,17 @@ async function readMap(map: LoadedMap, limit: number, programs: Map<number, stri
     valueSize,
     perCpu: map.perCpu,
     count: 0,
+    zeros: 0,
     entries: [],
   };
   try {
-    let kept = 0;
     for await (const [key, value] of map.entriesBytes()) {
       report.count++;
-      const zero = isArray(type) && isZero(value);
-      if (kept >= limit || (zero && limit !== Number.POSITIVE_INFINITY)) continue;
-      if (!zero) kept++;
-      const program = type === MapType.ProgArray ? programs.get(new DataView(value.buffer, value.byteOffset).getUint32(0, true)) : undefined;
-      report.entries.push({ key: keyValue(map, key), value: program ?? map.decodeValue(value), zero });
+      if (isArray(type) && limit !== Number.POSITIVE_INFINITY && isZero(value)) report.zeros++;
+      else if (report.entries.length < limit) {
+        const program = type === MapType.ProgArray ? programs.get(firstWord(value)) : undefined;
+        report.entries.push({ key: keyValue(map, key), value: program ?? map.decodeValue(value) });
+      }
     }
   } catch (error) {
     if (!(error instanceof BpfError || error instanceof SkepError)) throw error;
@@ -64,7 +67,7 @@ async function readMap(map: LoadedMap, limit: number, programs: Map<number, stri
 function keyValue(map: LoadedMap, key: Uint8Array): Value {
   const { type, keyTypeId, keySize } = map.spec;
   if (keyTypeId === 0 && keySize === 4 && (isArray(type) || type === MapType.ProgArray)) {
-    return new DataView(key.buffer, key.byteOffset).getUint32(0, true);
+    return firstWord(key);
   }
   return map.decodeKey(key);
 }

@@ -37,8 +37,9 @@ export interface MapReport {
   perCpu: boolean;
   /** Entries in all; `entries` may hold fewer. */
   count: number;
-  /** Entries of an array that are all zero and left out of the text. */
-  entries: (MapEntryReport & { zero: boolean })[];
+  /** Entries of an array that are left out because they are all zero. */
+  zeros: number;
+  entries: MapEntryReport[];
   /** Why it was not read, if it was not. */
   error?: string;
 }
@@ -61,6 +62,8 @@ export interface RunReport {
   bytes: number;
   /** Nanoseconds in the program, all packets together. */
   nanoseconds: number;
+  /** Nanoseconds of a packet after the first block of them, during which code is compiled; missing for short captures. */
+  warmNanosecondsPerPacket?: number;
   verdicts: VerdictCount[];
   faults: FaultCount[];
   /** Runs that a fault ended. */
@@ -77,7 +80,13 @@ const actions = new Map<number, string>(
   Object.entries(XdpAction).map(([name, value]) => [value, `XDP_${name.toUpperCase()}`]),
 );
 /** In the order in which they are of interest. */
-const ORDER: readonly number[] = [XdpAction.Pass, XdpAction.Drop, XdpAction.Tx, XdpAction.Redirect, XdpAction.Aborted];
+const ORDER: readonly number[] = [
+  XdpAction.Pass,
+  XdpAction.Drop,
+  XdpAction.Tx,
+  XdpAction.Redirect,
+  XdpAction.Aborted,
+];
 
 /** More distinct unknown answers are counted together. */
 const MAX_UNKNOWN = 16;
@@ -89,6 +98,7 @@ export class Tally {
   packets = 0;
   #bytes = 0;
   #nanoseconds = 0;
+  #cold: { packets: number; nanoseconds: number } | undefined;
   #faulted = { packets: 0, bytes: 0 };
   readonly #verdicts = new Map<number, { packets: number; bytes: number }>();
   #otherVerdicts = { packets: 0, bytes: 0 };
@@ -108,6 +118,7 @@ export class Tally {
 
   add({ count, offsets }: PacketBlock, { retvals, duration, faults }: PacketBatchResult): void {
     this.#nanoseconds += duration;
+    this.#cold ??= { packets: count, nanoseconds: duration };
     let next = 0;
     for (let i = 0; i < count; i++) {
       const bytes = (offsets[i + 1] ?? 0) - (offsets[i] ?? 0);
@@ -130,7 +141,8 @@ export class Tally {
   #verdict(value: number): { packets: number; bytes: number } {
     let sum = this.#verdicts.get(value);
     if (sum === undefined) {
-      if (!actions.has(value) && this.#verdicts.size >= MAX_UNKNOWN + actions.size) return this.#otherVerdicts;
+      if (!actions.has(value) && this.#verdicts.size >= MAX_UNKNOWN + actions.size)
+        return this.#otherVerdicts;
       sum = { packets: 0, bytes: 0 };
       this.#verdicts.set(value, sum);
     }
@@ -148,19 +160,30 @@ export class Tally {
 
   result(): Pick<
     RunReport,
-    'packets' | 'bytes' | 'nanoseconds' | 'verdicts' | 'faults' | 'faulted' | 'trace'
+    | 'packets'
+    | 'bytes'
+    | 'nanoseconds'
+    | 'warmNanosecondsPerPacket'
+    | 'verdicts'
+    | 'faults'
+    | 'faulted'
+    | 'trace'
   > {
     const verdicts: VerdictCount[] = [];
-    const rank = (value: number): number => (ORDER.includes(value) ? ORDER.indexOf(value) : ORDER.length + value);
+    const rank = (value: number): number =>
+      ORDER.includes(value) ? ORDER.indexOf(value) : ORDER.length + value;
     for (const [value, sum] of [...this.#verdicts].sort(([a], [b]) => rank(a) - rank(b))) {
       verdicts.push({ name: actions.get(value) ?? 'unknown', value, ...sum });
     }
     if (this.#otherVerdicts.packets > 0) verdicts.push({ name: 'unknown', ...this.#otherVerdicts });
     if (this.#faulted.packets > 0) verdicts.push({ name: 'error', ...this.#faulted });
+    const cold = this.#cold ?? { packets: 0, nanoseconds: 0 };
+    const warm = this.packets - cold.packets;
     return {
       packets: this.packets,
       bytes: this.#bytes,
       nanoseconds: Math.round(this.#nanoseconds),
+      ...(warm > 0 ? { warmNanosecondsPerPacket: (this.#nanoseconds - cold.nanoseconds) / warm } : {}),
       verdicts,
       faults: [...this.#faults.values()].sort((a, b) => b.count - a.count),
       faulted: this.#faulted.packets,

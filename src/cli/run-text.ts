@@ -2,7 +2,7 @@
 
 import type { TraceEvent } from '../bpf/bpf.js';
 import type { FaultCount, MapReport, RunReport, VerdictCount } from './run-report.js';
-import { bar, colors, counted, grouped, hexBytes, isTerminal, percent, printable, table } from './text.js';
+import { bar, colors, counted, grouped, hexBytes, percent, printable, table } from './text.js';
 import { valueText } from './values.js';
 
 const BAR = 24;
@@ -59,26 +59,35 @@ function verdictTable({ verdicts, packets, bytes }: RunReport): string {
     ];
   });
   const head = ['verdict', 'packets', 'bytes', 'share', ''].map((title) => colors.dim(title));
-  const total = verdicts.length > 1 ? [['total', grouped(packets), grouped(bytes), '', ''].map(colors.dim)] : [];
+  const total =
+    verdicts.length > 1 ? [['total', grouped(packets), grouped(bytes), '', ''].map(colors.dim)] : [];
   return table([head, ...rows, ...total], { right: [1, 2, 3] });
 }
 
-function speed({ packets, nanoseconds, engine }: RunReport): string {
+function speed({ packets, nanoseconds, warmNanosecondsPerPacket: warm }: RunReport): string {
   const each = nanoseconds / packets;
-  const rate = nanoseconds > 0 ? `, ${grouped(Math.round(1e9 / each))} packets a second` : '';
-  return `  ${each < 10 ? each.toFixed(1) : grouped(Math.round(each))} ns a packet${rate} (in the program, ${engine})\n`;
+  const time = (value: number): string => `${value < 10 ? value.toFixed(1) : grouped(Math.round(value))} ns`;
+  const rate = (value: number): string =>
+    `${grouped(Math.round(1e9 / Math.max(value, 1e-3)))} packets a second`;
+  if (warm === undefined)
+    return `  ${time(each)} a packet in the program (${rate(each)}), compiling included\n`;
+  return `  ${time(warm)} a packet in the program (${rate(warm)}); ${time(each)} with the cold start\n`;
 }
 
 function faults({ faults: list, faulted }: RunReport): string {
   if (list.length === 0) return '';
   const shown = list.slice(0, MAX_FAULTS);
-  const more = list.length > shown.length ? `  ... ${counted(list.length - shown.length, 'other fault')}\n` : '';
+  const more =
+    list.length > shown.length ? `  ... ${counted(list.length - shown.length, 'other fault')}\n` : '';
   return `${colors.bold(colors.red('Faults'))} (${counted(faulted, 'run')} ended early)\n${shown.map(faultText).join('\n')}${more}`;
 }
 
 function faultText(fault: FaultCount): string {
   const { progName, slot, message, instruction, source, count, firstPacket } = fault;
-  const times = count === 1 ? `packet ${grouped(firstPacket)}` : `${counted(count, 'packet')}, first ${grouped(firstPacket)}`;
+  const times =
+    count === 1
+      ? `packet ${grouped(firstPacket)}`
+      : `${counted(count, 'packet')}, first ${grouped(firstPacket)}`;
   const lines = [
     `  ${colors.red(printable(message))} (${times})`,
     `    ${colors.dim('at')} ${progName}, instruction ${slot}: ${instruction}`,
@@ -101,40 +110,54 @@ function trace({ trace: { total, events } }: RunReport): string {
   if (total === 0) return '';
   const title = `${colors.bold('Trace')} (${counted(total, 'line')})\n`;
   const lines = events.map((event) => `  ${printable(traceLine(event))}\n`).join('');
-  const more = total > events.length ? `  ... ${grouped(total - events.length)} more (--trace ${total})\n` : '';
+  const more =
+    total > events.length ? `  ... ${grouped(total - events.length)} more (--trace ${total})\n` : '';
   return title + lines + more;
 }
 
 function mapText(map: MapReport): string {
   const { name, type, maxEntries, count, perCpu, entries, error } = map;
   const array = type.endsWith('array');
-  const what = array ? counted(maxEntries, 'entry', 'entries') : `${grouped(count)} of ${grouped(maxEntries)} entries`;
+  const what = array
+    ? counted(maxEntries, 'entry', 'entries')
+    : `${grouped(count)} of ${grouped(maxEntries)} entries`;
   const title = `${colors.bold(`Map ${name}`)} (${type}, ${what})\n`;
-  const shown = entries.filter(({ zero }) => !zero);
-  const lines = shown.map(({ key, value }) => {
+  const lines = entries.map(({ key, value }) => {
     const at = colors.cyan(array ? `[${valueText(key)}]` : valueText(key));
     if (!perCpu || !Array.isArray(value)) return `  ${at} = ${valueText(value)}\n`;
     // One CPU needs no label.
     if (value.length === 1) return `  ${at} = ${valueText(value[0])}\n`;
     return `  ${at}\n${value.map((part, cpu) => `    cpu ${cpu} = ${valueText(part)}\n`).join('')}`;
   });
-  return title + lines.join('') + rest(map, shown.length) + (error ? `  ${colors.red(error)}\n` : '');
+  return title + lines.join('') + rest(map) + (error ? `  ${colors.red(error)}\n` : '');
 }
 
 /** What is not shown of a map. */
-function rest({ type, count, entries }: MapReport, shown: number): string {
-  if (count === 0) return `  ${colors.dim('empty')}\n`;
-  return '';
+function rest({ count, zeros, entries, error }: MapReport): string {
+  const more = count - zeros - entries.length;
+  const parts: string[] = [];
+  if (more > 0) parts.push(`... ${grouped(more)} more (--all-entries)`);
+  if (zeros > 0)
+    parts.push(zeros === count ? 'all zero' : `${counted(zeros, 'entry', 'entries')} of zeros left out`);
+  if (count === 0 && !error) parts.push('empty');
+  return parts.map((part) => `  ${colors.dim(part)}\n`).join('');
 }
 
-function variables({ variables: list }: RunReport): string {
+/** The texts of bpf_printk are variables too, which the compiler names `function.____fmt`. */
+const isFormat = (name: string): boolean => name.includes('.____fmt');
+
+function variables({ variables: all }: RunReport): string {
+  const list = all.filter(({ name }) => !isFormat(name));
   if (list.length === 0) return '';
   const sections = [...new Set(list.map(({ section }) => section))];
   return sections
     .map((section) => {
       const rows = list
         .filter((variable) => variable.section === section)
-        .map(({ name, value }) => `  ${colors.cyan(name)} = ${value instanceof Uint8Array ? hexBytes(value) : valueText(value)}\n`);
+        .map(
+          ({ name, value }) =>
+            `  ${colors.cyan(name)} = ${value instanceof Uint8Array ? hexBytes(value) : valueText(value)}\n`,
+        );
       return `${colors.bold(`Variables in ${section}`)}\n${rows.join('')}`;
     })
     .join('\n');

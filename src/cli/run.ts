@@ -10,7 +10,8 @@ import { useModuleCompiler } from '../kernel/jit/compiler.js';
 import { EmulatedKernel } from '../kernel/kernel.js';
 import type { LoadedProgram } from '../loader/collection.js';
 import { load } from '../loader/load.js';
-import { FileSink, openObject, openSource } from '../node/files.js';
+import { FileSink, openSource } from '../node/capture.js';
+import { openObject } from '../node/files.js';
 import { tieredCompiler } from '../node/tiers.js';
 import type { PacketBlock } from '../pcap/block.js';
 import { readPackets } from '../pcap/reader.js';
@@ -21,7 +22,7 @@ import { reportJson } from './run-json.js';
 import { readMaps } from './run-maps.js';
 import { type RunReport, Tally } from './run-report.js';
 import { printReport } from './run-text.js';
-import { applySettings, type Setting } from './settings.js';
+import { applySettings, parseSetting } from './settings.js';
 
 export interface RunCommandOptions {
   pcap: string;
@@ -29,7 +30,8 @@ export interface RunCommandOptions {
   engine: EngineName;
   out?: string;
   keepDropped?: boolean;
-  set: readonly Setting[];
+  /** `NAME=VALUE` each. */
+  set: readonly string[];
   cpus: number;
   budget?: number;
   json?: boolean;
@@ -42,9 +44,10 @@ export interface RunCommandOptions {
 
 /** Runs the command; problems with the capture are told after the report on what was read. */
 export async function run(object: string, options: RunCommandOptions): Promise<void> {
+  const settings = options.set.map(parseSetting);
   await refuseToOverwrite(options, object);
   const spec = await openObject(object);
-  applySettings(spec, options.set);
+  applySettings(spec, settings);
   const program = chooseProgram(spec, options.program, object);
   const source = await openSource(options.pcap);
   if (options.pcap === '-' && process.stdin.isTTY) {
@@ -60,7 +63,7 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     ...(options.budget === undefined ? {} : { budget: options.budget }),
   });
   const tally = new Tally(options.trace === false ? 0 : options.trace);
-  await kernel.trace((event) => tally.trace(event));
+  if (options.trace !== false) await kernel.trace((event) => tally.trace(event));
   const programs = spec.programs.filter(
     (candidate) => candidate === program || (candidate.autoload && candidate.type === ProgType.Xdp),
   );
@@ -69,7 +72,8 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     programs: programs.map(({ name }) => name),
   });
 
-  const output = options.out === undefined ? undefined : await Output.create(options.out, options.keepDropped);
+  const output =
+    options.out === undefined ? undefined : await Output.create(options.out, options.keepDropped);
   const progress = new Progress(source);
   let problem: unknown;
   try {
@@ -88,19 +92,36 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     await output?.close();
   }
 
+  // Of what is no capture at all there is nothing to report.
+  if (problem !== undefined && tally.packets === 0) throw problem;
+
   const report: RunReport = {
     object,
     capture: options.pcap,
     program: program.name,
     section: program.section,
     engine: options.engine,
-    ...tally.result(),
+    ...withSourceText(spec, tally.result()),
     ...(output === undefined ? {} : { output: { file: output.path, packets: output.packets } }),
-    ...(await readMaps(collection, options.allEntries || options.json ? Number.POSITIVE_INFINITY : undefined)),
+    ...(await readMaps(
+      collection,
+      options.allEntries || options.json ? Number.POSITIVE_INFINITY : undefined,
+    )),
     ...(problem === undefined ? {} : { error: (problem as Error).message }),
   };
   process.stdout.write(options.json ? reportJson(report) : printReport(report));
   if (problem !== undefined) fail(problem);
+}
+
+/** Faults with the text of their source lines as it was written: the kernel's has lost its indentation. */
+function withSourceText<T extends Pick<RunReport, 'faults'>>(spec: CollectionSpec, report: T): T {
+  const lines = spec.programs.flatMap((program) => program.lines);
+  const faults = report.faults.map((fault) => {
+    const { source } = fault;
+    const written = lines.find(({ file, line }) => file === source?.file && line === source.line);
+    return source && written ? { ...fault, source: { ...source, text: written.text } } : fault;
+  });
+  return { ...report, faults };
 }
 
 /** An error of the capture's reader, with the file's name. */
@@ -201,7 +222,8 @@ class Runner {
   /** Nanoseconds since the first packet; a packet that goes back in time arrives with the first. */
   #times({ count, timestamps }: PacketBlock): Float64Array {
     const times = new Float64Array(count);
-    const first = (this.#first ??= timestamps[0] ?? 0n);
+    this.#first ??= timestamps[0] ?? 0n;
+    const first = this.#first;
     for (let i = 0; i < count; i++) times[i] = Math.max(0, Number((timestamps[i] ?? 0n) - first));
     return times;
   }

@@ -1,5 +1,6 @@
 // `--set NAME=VALUE`: a global variable, or a part of it (`NAME.member`, `NAME[2].member`), before the object is loaded.
 
+import { SkepError } from '../base/error.js';
 import type { Value } from '../btf/value.js';
 import type { CollectionSpec } from '../elf/spec.js';
 import { findVariable, getVariable, setVariable } from '../loader/variables.js';
@@ -33,11 +34,20 @@ export function parseSetting(text: string): Setting {
   };
 }
 
-/** Sets the variables of `spec`, in this order. Throws a SkepError that lists the variables for an unknown one. */
+/** Sets the variables of `spec`, in this order. Throws a UsageError that lists the variables for an unknown one. */
 export function applySettings(spec: CollectionSpec, settings: readonly Setting[]): void {
   for (const { name, path, value } of settings) {
-    findVariable(spec, name);
-    setVariable(spec, name, path.length === 0 ? value : replace(getVariable(spec, name), path, value, name));
+    try {
+      findVariable(spec, name);
+      setVariable(
+        spec,
+        name,
+        path.length === 0 ? value : replace(getVariable(spec, name), path, value, name),
+      );
+    } catch (cause) {
+      if (!(cause instanceof SkepError)) throw cause;
+      throw new UsageError(cause.message, { hint: cause.hint, cause });
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Decoded values (a map's keys and values, variables) as one line of text or as JSON.
 
-import type { Btf } from '../btf/btf.js';
 import { Alignment } from '../btf/align.js';
+import type { Btf } from '../btf/btf.js';
 import { CText } from '../btf/c-text.js';
 import type { Value } from '../btf/value.js';
 import { hexBytes, printable } from './text.js';
@@ -29,7 +29,12 @@ export function valueText(value: Value, limit = 2000): string {
   const write = (item: Value): void => {
     if (typeof item === 'string') put(/^[A-Za-z_]\w*$/.test(item) ? item : JSON.stringify(printable(item)));
     else if (item instanceof Uint8Array) put(hexBytes(item.subarray(0, limit)));
-    else if (Array.isArray(item)) list('[', ']', item.map((element: Value) => () => write(element)));
+    else if (Array.isArray(item))
+      list(
+        '[',
+        ']',
+        item.map((element: Value) => () => write(element)),
+      );
     else if (typeof item === 'object') {
       const members = Object.entries(item).map(([name, member]) => () => {
         put(`${name}: `);

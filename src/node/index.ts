@@ -6,4 +6,5 @@ import { tieredCompiler } from './tiers.js';
 useModuleCompiler(tieredCompiler);
 
 export * from '../index.js';
-export { type ByteSource, FileSink, openObject, openSource, readCapture } from './files.js';
+export { type ByteSource, FileSink, openSource, readCapture } from './capture.js';
+export { openObject } from './files.js';
