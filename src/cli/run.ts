@@ -176,6 +176,11 @@ function chooseProgram(spec: CollectionSpec, name: string | undefined, object: s
 /** Writing into what is being read would destroy it. */
 async function refuseToOverwrite({ out, pcap }: RunCommandOptions, object: string): Promise<void> {
   if (out === undefined) return;
+  if (out === '-') {
+    throw new UsageError('--out needs a file: standard output has the report', {
+      hint: 'Write --out out.pcapng.',
+    });
+  }
   const target = await stat(out).catch(() => undefined);
   if (target === undefined || !target.isFile()) return;
   for (const input of [pcap, object]) {

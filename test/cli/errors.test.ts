@@ -40,6 +40,7 @@ const wrong: [args: string[], status: number, says: RegExp][] = [
     2,
     /4 XDP programs.*loadbalancer_udp[\s\S]*--program/,
   ],
+  [['run', hello, '--pcap', capture, '--out', '-'], 2, /--out needs a file/],
   [['run', hello, '--pcap', capture, '--out', hello], 2, /is the file that is read/],
   [['run', hello, '--pcap', capture, '--out', path.join(scratch, 'no/such/folder')], 1, /no such file/],
   [['run', 'nope.bpf.o', '--pcap', capture], 1, /nope\.bpf\.o: there is no such file/],
