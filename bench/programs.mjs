@@ -65,72 +65,81 @@ async function contestant({ name, kernel }, program, milliseconds) {
   };
 }
 
+/** Median of what `f` makes of the samples of each round: a slow round is slow for all in it. */
+const paired = (f, ...samples) =>
+  summary(samples[0].map((_, i) => f(...samples.map((all) => all[i])))).median;
+
 /**
  * Measures. `only` lists names (all when empty), `milliseconds` is what one sample is to take. `linux` is a LinuxKernel
- * or undefined. Rows: name, helperFree, and for each engine median and quartiles in ns.
+ * or undefined. Rows: name, helperFree, for each engine median and quartiles in ns, and ratios.
+ *
+ * What a program costs beside Linux's JIT: Linux's empty run, which takes part in every round, is taken off Linux's
+ * time where a program is nothing but instructions. What helpers and calls cost in a kernel is another matter, and left
+ * as it is.
  */
 export async function measurePrograms({ only, rounds, milliseconds, linux, progress }) {
   const rows = [];
+  const nothing = programs.find(({ name }) => name === 'empty');
   for (const program of programs) {
     if (only.length > 0 && !only.includes(program.name)) continue;
     progress(program.name);
     const all = [];
     for (const engine of engines(linux)) all.push(await contestant(engine, program, milliseconds));
+    const subtract = linux && program.helperFree && program !== nothing;
+    if (subtract) all.push(await contestant({ name: 'linux', kernel: () => linux }, nothing, milliseconds));
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < all.length; i++) await all[(i + round) % all.length].measure();
     }
+    const [jit, trusted, interpreter, real, empty] = all.map(({ samples }) => samples);
     const row = { name: program.name, measures: program.measures, helperFree: program.helperFree };
-    for (const { name, samples } of all) row[name] = summary(samples);
+    for (const { name, samples } of all.slice(0, 4)) row[name] = summary(samples);
+    row.ratios = {
+      jitToTrusted: paired((a, b) => a / b, jit, trusted),
+      interpreterToJit: paired((a, b) => a / b, interpreter, jit),
+    };
+    if (real && program !== nothing) {
+      const own = empty ? paired((a, b) => a - b, real, empty) / summary(real).median : 1;
+      const beside = (engine) => (own > 0 ? paired((a, b) => a / b, engine, real) / own : undefined);
+      row.ratios.jitToLinux = beside(jit);
+      row.ratios.trustedToLinux = beside(trusted);
+      row.ratios.referenceToLinux = besideLinuxThen(program);
+    }
     for (const one of all) await one.close();
-    if (reference[program.name]) row.reference = reference[program.name];
     rows.push(row);
   }
   return rows;
 }
 
-/**
- * What a program costs beside Linux's JIT. Linux's empty run is taken off its own times where a program is nothing but
- * instructions; what helpers and calls cost in a kernel is another matter, and left as it is.
- */
-const besideLinux = (own, { linux, helperFree }, empty) => {
-  const base = linux - (helperFree ? empty : 0);
-  return base > 0 ? own / base : undefined;
-};
-
-/** The row's ratios to Linux, of the engines and of the reference on its own day. */
-function ratios(row, emptyRow) {
-  if (!row.linux || !emptyRow?.linux || row.name === 'empty') return {};
-  const today = { linux: row.linux.median, helperFree: row.helperFree };
-  const then = row.reference && { linux: row.reference.linux, helperFree: row.helperFree };
-  return {
-    jit: besideLinux(row.jit.median, today, emptyRow.linux.median),
-    trusted: besideLinux(row.trusted.median, today, emptyRow.linux.median),
-    reference: then && besideLinux(row.reference.wasm, then, emptyRow.reference.linux),
-  };
+/** The reference beside Linux on its own day, by the same rule. */
+function besideLinuxThen({ name, helperFree }) {
+  const row = reference[name];
+  return row && row.wasm / (row.linux - (helperFree ? reference.empty.linux : 0));
 }
 
 /** The means that the targets are about. Linux's empty run is taken off its own times. */
 export function means(rows) {
-  const empty = rows.find(({ name }) => name === 'empty');
-  const all = rows.map((row) => ({ row, ...ratios(row, empty) }));
-  const free = all.filter(({ row, jit }) => row.helperFree && jit !== undefined);
-  const referred = all.filter(({ jit, reference }) => jit !== undefined && reference !== undefined);
+  const all = rows.map(({ ratios }) => ratios);
+  const known = (ratio) => ratio !== undefined && ratio > 0;
+  const free = rows
+    .filter(({ helperFree, ratios }) => helperFree && known(ratios.jitToLinux))
+    .map((row) => row.ratios);
+  const referred = all.filter(
+    ({ jitToLinux, referenceToLinux }) => known(jitToLinux) && known(referenceToLinux),
+  );
   return {
     helperFree: free.length,
-    jitToLinux: geometricMean(free.map(({ jit }) => jit)),
-    trustedToLinux: geometricMean(free.map(({ trusted }) => trusted)),
-    jitToTrusted: geometricMean(rows.map(({ jit, trusted }) => jit.median / trusted.median)),
-    interpreterToJit: geometricMean(rows.map(({ jit, interpreter }) => interpreter.median / jit.median)),
-    jitToReference: geometricMean(referred.map(({ jit, reference }) => jit / reference)),
-    trustedToReference: geometricMean(referred.map(({ trusted, reference }) => trusted / reference)),
+    jitToLinux: geometricMean(free.map(({ jitToLinux }) => jitToLinux)),
+    trustedToLinux: geometricMean(free.map(({ trustedToLinux }) => trustedToLinux)),
+    jitToTrusted: geometricMean(all.map(({ jitToTrusted }) => jitToTrusted)),
+    interpreterToJit: geometricMean(all.map(({ interpreterToJit }) => interpreterToJit)),
+    jitToReference: geometricMean(referred.map((r) => r.jitToLinux / r.referenceToLinux)),
+    trustedToReference: geometricMean(referred.map((r) => r.trustedToLinux / r.referenceToLinux)),
   };
 }
 
 export function printPrograms(rows) {
-  const empty = rows.find(({ name }) => name === 'empty');
   const cells = (row) => {
-    const { name, jit, trusted, interpreter, linux } = row;
-    const to = ratios(row, empty);
+    const { name, jit, trusted, interpreter, linux, ratios } = row;
     return [
       row.helperFree ? name : `${name} (h)`,
       short(jit.median),
@@ -140,12 +149,12 @@ export function printPrograms(rows) {
       short(interpreter.median),
       linux ? short(linux.median) : '-',
       linux ? spread(linux) : '-',
-      short(jit.median / trusted.median),
-      short(to.jit),
-      short(to.trusted),
-      short(to.reference),
-      short(to.jit / to.reference),
-      short(to.trusted / to.reference),
+      short(ratios.jitToTrusted),
+      short(ratios.jitToLinux),
+      short(ratios.trustedToLinux),
+      short(ratios.referenceToLinux),
+      short(ratios.jitToLinux / ratios.referenceToLinux),
+      short(ratios.trustedToLinux / ratios.referenceToLinux),
     ];
   };
   const head = ['ns per run', 'jit', '', 'trusted', '', 'interp.', 'linux', ''];
@@ -153,7 +162,7 @@ export function printPrograms(rows) {
   const lines = [
     table([...head, ...columns], rows.map(cells)),
     '',
-    'jit: checked, the default. trusted: without checks. ±: half the distance of the quartiles.',
+    'jit: checked, the default. trusted: without checks. ±: half the distance of the quartiles. Ratios are taken round by round.',
     "linux: BPF_PROG_TEST_RUN; in the ratios less the empty program's, but for programs that call (h).",
     'ref/linux: another translator beside Linux on another day (bench/reference.json); jit/ref: one ratio by the other.',
   ];
