@@ -18,11 +18,10 @@ export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): 
   unreachable();
 }
 
-/** The offset in linear memory of a pointer, or 0 when it is none. Packet pointers have no upper half. */
+/** The offset in linear memory of a kernel pointer, or 0 when it is none. Packet pointers have no upper half. */
 // @ts-ignore: decorator
 @inline function offsetOf(pointer: u64): usize {
-  const high = pointer >> 32;
-  return high == 0 || high == POINTER_BASE >> 32 ? (pointer as usize) : 0;
+  return pointer >> 32 == POINTER_BASE >> 32 ? (pointer as usize) : 0;
 }
 
 /** Whether [at, at + size) lies in one value of a map. */
@@ -37,11 +36,13 @@ function inMap(map: BpfMap, at: usize, size: u32): bool {
 
 /** Ends the run unless the program may read (or write) `size` bytes at `pointer`. `size` is below 2^31. */
 export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot: u32): void {
+  const inside = pointer - (cpu.packetStart as u64);
+  const length = (cpu.packetEnd - cpu.packetStart) as u64;
+  if (inside <= length && inside + size <= length) return;
   const at = offsetOf(pointer);
   if (at < 0x10000) {
     fault(cpu, pointer < 0x10000 ? FAULT_NULL : FAULT_BOUNDS, slot, pointer, size);
   }
-  if (at - cpu.packetStart <= cpu.packetEnd - cpu.packetStart && at + size <= cpu.packetEnd) return;
   if (at - cpu.stackStart <= cpu.stackEnd - cpu.stackStart && at + size <= cpu.stackEnd) return;
   const program = changetype<Program>(cpu.program);
   if (at - cpu.ctx < program.ctxSize && at - cpu.ctx + size <= program.ctxSize) {

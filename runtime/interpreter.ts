@@ -148,6 +148,9 @@ function enter(cpu: Cpu, state: Interpreter, slot: u32): void {
   frame.r8 = load<u64>(registers + R8);
   frame.r9 = load<u64>(registers + R9);
   store<u64>(registers + R10, r10 - STACK_FRAME);
+  // The callee has nothing but its arguments; what it has not written is 0, as in compiled code.
+  store<u64>(registers + R0, 0);
+  memory.fill(registers + R6, 0, R10 - R6);
   state.depth++;
   state.level++;
   state.loops = MAX_LOOPS;
@@ -173,6 +176,7 @@ function leave(cpu: Cpu, state: Interpreter): void {
   store<u64>(registers + R8, frame.r8);
   store<u64>(registers + R9, frame.r9);
   store<u64>(registers + R10, load<u64>(registers + R10) + STACK_FRAME);
+  memory.fill(registers + R1, 0, R6 - R1);
 }
 
 /**
@@ -194,6 +198,8 @@ function tailCall(cpu: Cpu, state: Interpreter, slot: u32): bool {
   cpu.program = program;
   state.level = 0;
   state.loops = MAX_LOOPS;
+  store<u64>(registers + R0, 0);
+  memory.fill(registers + R2, 0, R10 - R2);
   return true;
 }
 

@@ -41,6 +41,8 @@ export const mapHelpers: readonly HelperDefinition[] = [
     gplOnly: false,
     since: '4.2',
     programTypes: 'all',
+    // The program that takes over may, before it returns to the function that called this one.
+    changesPacket: true,
     runs: 'engine',
   },
   {

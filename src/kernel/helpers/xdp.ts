@@ -5,6 +5,7 @@ import type { HelperDefinition } from './definition.js';
 
 const common = { returns: 'integer', gplOnly: false, runs: 'runtime' } as const;
 const xdp = { ...common, programTypes: [ProgType.Xdp] } as const;
+const moves = { ...xdp, changesPacket: true } as const;
 
 export const xdpHelpers: readonly HelperDefinition[] = [
   {
@@ -31,9 +32,9 @@ export const xdpHelpers: readonly HelperDefinition[] = [
       ProgType.LwtSeg6local,
     ],
   },
-  { id: 44, name: 'xdp_adjust_head', args: ['ctx', 'anything'], since: '4.10', ...xdp },
-  { id: 54, name: 'xdp_adjust_meta', args: ['ctx', 'anything'], since: '4.15', ...xdp },
-  { id: 65, name: 'xdp_adjust_tail', args: ['ctx', 'anything'], since: '4.18', ...xdp },
+  { id: 44, name: 'xdp_adjust_head', args: ['ctx', 'anything'], since: '4.10', ...moves },
+  { id: 54, name: 'xdp_adjust_meta', args: ['ctx', 'anything'], since: '4.15', ...moves },
+  { id: 65, name: 'xdp_adjust_tail', args: ['ctx', 'anything'], since: '4.18', ...moves },
   {
     id: 188,
     name: 'xdp_get_buff_len',

@@ -4,6 +4,7 @@
 
 import type { Semantics } from '../../isa/table.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
+import { swap32 } from './alu.js';
 import { FRAME, type Translator } from './translator.js';
 import { I32, I64, Op } from './wasm.js';
 import type { PacketWindow } from './window.js';
@@ -104,7 +105,9 @@ function check(
       a.window.pushOutside(r, offset, size);
       body.open(Op.if);
       inRuntime();
-      body.op(Op.unreachable).end();
+      // From a base that is not known it may be a pointer to something else, which the runtime allows.
+      if (p.kind === 'packet' && p.id !== undefined && p.offset !== undefined) body.op(Op.unreachable);
+      body.end();
       return;
     case 'value': {
       const { map } = p;
@@ -121,10 +124,12 @@ function check(
       else if (p.offset !== undefined) {
         if (!within(p.offset + offset, p.slack, map.valueSize)) inRuntime();
         else if (!p.nonNull) {
+          // Not before the element, so that what is below the upper half was null.
           t.push(r);
+          if (offset !== 0) body.i64(offset).op(Op.i64_add);
           body.op(Op.i64_const).signed64(0x100000000n).op(Op.i64_lt_u).open(Op.if);
           inRuntime();
-          body.op(Op.unreachable).end();
+          body.end();
         }
       } else if (p.nonNull && base !== undefined) {
         unlessBelow(() => body.get(base), map.valueSize - size + 1);
@@ -162,30 +167,42 @@ export function pushAddress(
   return 0;
 }
 
-const LOADS: Record<number, readonly [unsigned: Op, signed: Op]> = {
-  1: [Op.i64_load8_u, Op.i64_load8_s],
-  2: [Op.i64_load16_u, Op.i64_load16_s],
-  4: [Op.i64_load32_u, Op.i64_load32_s],
-  8: [Op.i64_load, Op.i64_load],
+/** Loads that zero-extend, by size, into an i64. */
+const LOADS: Record<number, Op> = {
+  1: Op.i64_load8_u,
+  2: Op.i64_load16_u,
+  4: Op.i64_load32_u,
+  8: Op.i64_load,
 };
-
+const SIGNED_LOADS: Record<number, Op> = { 1: Op.i64_load8_s, 2: Op.i64_load16_s, 4: Op.i64_load32_s };
+/** The same into an i32. */
+const NARROW_LOADS: Record<number, Op> = { 1: Op.i32_load8_u, 2: Op.i32_load16_u, 4: Op.i32_load };
 const STORES: Record<number, Op> = {
   1: Op.i64_store8,
   2: Op.i64_store16,
   4: Op.i64_store32,
   8: Op.i64_store,
 };
+const NARROW_STORES: Record<number, Op> = { 1: Op.i32_store8, 2: Op.i32_store16, 4: Op.i32_store };
 
-export const loadOp = (size: number, signed: boolean): Op => LOADS[size]?.[signed ? 1 : 0] ?? Op.i64_load;
-export const storeOp = (size: number): Op => STORES[size] ?? Op.i64_store;
+const ofSize = (ops: Record<number, Op>, size: number): Op => {
+  const op = ops[size];
+  if (op === undefined) throw new Error(`no memory access of ${size} bytes`);
+  return op;
+};
 
 /** `dst = *(size *)(src + offset)`. */
 export function load(a: AccessContext, slot: number, size: number, signed: boolean): void {
   const { t } = a;
   const { insn } = t.step(slot);
   const offset = pushAddress(a, slot, insn.src, insn.offset, size, false);
-  t.body.memory(loadOp(size, signed), offset);
-  t.pop(insn.dst);
+  if (signed || size === 8) {
+    t.body.memory(ofSize(signed ? SIGNED_LOADS : LOADS, size), offset);
+    t.pop(insn.dst);
+  } else {
+    t.body.memory(ofSize(NARROW_LOADS, size), offset);
+    t.pop32(insn.dst);
+  }
 }
 
 /** `*(size *)(dst + offset) = src` or an immediate. */
@@ -193,9 +210,15 @@ export function store(a: AccessContext, slot: number, size: number, operand: 'im
   const { t } = a;
   const { insn } = t.step(slot);
   const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
-  if (operand === 'reg') t.push(insn.src);
-  else t.body.i64(insn.imm);
-  t.body.memory(storeOp(size), offset);
+  if (size === 8) {
+    if (operand === 'reg') t.push(insn.src);
+    else t.body.i64(insn.imm);
+    t.body.memory(Op.i64_store, offset);
+  } else {
+    if (operand === 'reg') t.push32(insn.src);
+    else t.body.i32(insn.imm);
+    t.body.memory(ofSize(NARROW_STORES, size), offset);
+  }
 }
 
 /**
@@ -211,14 +234,14 @@ export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, 
   const old = t.scratch(I64);
   const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
   body.set(address);
-  body.get(address).memory(loadOp(size, false), offset).set(old);
+  body.get(address).memory(ofSize(LOADS, size), offset).set(old);
   if (op === 'cmpxchg') {
     body.get(old);
     t.push(0);
     if (size === 4) body.i64(0xffffffff).op(Op.i64_and);
     body.op(Op.i64_eq).open(Op.if).get(address);
     t.push(insn.src);
-    body.memory(storeOp(size), offset).end().get(old);
+    body.memory(ofSize(STORES, size), offset).end().get(old);
     t.pop(0);
     return;
   }
@@ -229,7 +252,7 @@ export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, 
     t.push(insn.src);
     body.op({ add: Op.i64_add, or: Op.i64_or, and: Op.i64_and, xor: Op.i64_xor }[op]);
   }
-  body.memory(storeOp(size), offset);
+  body.memory(ofSize(STORES, size), offset);
   if (fetch) {
     body.get(old);
     t.pop(insn.src);
@@ -240,13 +263,7 @@ export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, 
  * Legacy packet access: network byte order, from the packet's start; outside the packet it ends the function with 0
  * (RFC 9669, section 5.1; Linux, bpf_gen_ld_abs).
  */
-export function packetLoad(
-  t: Translator,
-  slot: number,
-  size: number,
-  indirect: boolean,
-  swap: () => void,
-): void {
+export function packetLoad(t: Translator, slot: number, size: number, indirect: boolean): void {
   const { insn } = t.step(slot);
   const { body } = t;
   const at = t.scratch(I64, 1);
@@ -261,7 +278,7 @@ export function packetLoad(
   body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if).i64(0).op(Op.return).end();
   body.get(at).op(Op.i32_wrap_i64);
   t.loadCpu(layout.Cpu_packetStart);
-  body.op(Op.i32_add).memory(loadOp(size, false), 0);
-  if (size > 1) swap();
-  t.pop(0);
+  body.op(Op.i32_add).memory(ofSize(NARROW_LOADS, size), 0);
+  if (size > 1) swap32(t, size === 2 ? 16 : 32);
+  t.pop32(0);
 }

@@ -60,8 +60,30 @@ function write(state: State, base: Provenance, displacement: number, size: numbe
     const offset = base.offset + displacement;
     forget(state, offset, size + base.slack);
     if (size === 8 && value && base.slack === 0) state.spills.set(offset, value);
-  } else if (base === undefined || base.kind === 'stack' || base.kind === 'number') {
+  } else if (!missesStack(base, displacement, size)) {
     state.spills.clear();
+  }
+}
+
+/**
+ * Whether a write through `base` that is not ended by a fault cannot have changed the stack. Pointer arithmetic leads
+ * from every object to every other one; only what is proven to stay, and a packet pointer of which the base is known,
+ * does not: stack addresses have an upper half, and it is too far away from there.
+ */
+function missesStack(base: Provenance, displacement: number, size: number): boolean {
+  switch (base?.kind) {
+    case 'packet':
+      return base.id !== undefined && base.offset !== undefined;
+    case 'packet-end':
+      return true;
+    case 'value':
+    case 'element': {
+      if (base.offset === undefined) return false;
+      const at = base.offset + displacement;
+      return at >= 0 && at + base.slack + size <= base.map.valueSize;
+    }
+    default:
+      return false;
   }
 }
 
@@ -96,10 +118,9 @@ function plus(state: State, slot: number, pointer: Provenance, other: Provenance
   const most = maxOf(other);
   switch (pointer.kind) {
     case 'packet': {
-      if (pointer.id === undefined || pointer.offset === undefined || pointer.offset < 0)
-        return somewhereInPacket;
-      if (pointer.range > pointer.offset + pointer.slack + most)
-        return { ...pointer, slack: pointer.slack + most };
+      const { id, offset, nullable } = pointer;
+      if (id === undefined || offset === undefined || offset < 0 || nullable) return somewhereInPacket;
+      if (pointer.range > offset + pointer.slack + most) return { ...pointer, slack: pointer.slack + most };
       // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
       if (most > WORD_MAX) return somewhereInPacket;
       forgetBase(state, slot);
@@ -216,7 +237,15 @@ export function analyse(
           forgetSite(state, slot);
           regs[0] =
             helper?.returns === 'map-value-or-null' && map?.kind === 'map'
-              ? { kind: 'element', map: map.map, site: slot, offset: 0, slack: 0, nonNull: false }
+              ? {
+                  kind: 'element',
+                  map: map.map,
+                  site: slot,
+                  offset: 0,
+                  slack: 0,
+                  nonNull: false,
+                  mixed: false,
+                }
               : undefined;
         }
         for (let r = 1; r <= 5; r++) regs[r] = undefined;
@@ -385,7 +414,7 @@ function refine(code: Code, slot: number, taken: boolean, state: State): void {
     if (tested?.kind === 'number') {
       const most = holds === 'lt' ? insn.imm - 1 : holds === 'le' || holds === 'eq' ? insn.imm : -1;
       if (most >= 0 && most < tested.max) state.regs[insn.dst] = { ...tested, max: most };
-    } else if (insn.imm === 0 && holds === 'ne') notNull(state, tested);
+    } else if (insn.imm === 0 && holds === 'ne') notNull(state, insn.dst);
     return;
   }
   const other = state.regs[insn.src];
@@ -396,13 +425,16 @@ function refine(code: Code, slot: number, taken: boolean, state: State): void {
   }
 }
 
-/** `pointer` was compared with null and is not. */
-function notNull(state: State, pointer: Provenance): void {
+/** Register `r` was compared with null and is not. What else may be null for reasons of its own stays unknown. */
+function notNull(state: State, r: number): void {
+  const pointer = state.regs[r];
   if (pointer?.kind === 'element' && pointer.offset === 0 && pointer.slack === 0) {
-    rewrite(state, (p) => (p?.kind === 'element' && p.site === pointer.site ? { ...p, nonNull: true } : p));
+    state.regs[r] = { ...pointer, nonNull: true, mixed: false };
+    rewrite(state, (p) =>
+      p?.kind === 'element' && p.site === pointer.site && !p.mixed ? { ...p, nonNull: true } : p,
+    );
   } else if (pointer?.kind === 'packet' && pointer.id !== undefined) {
-    const known = { ...pointer, nullable: false };
-    rewrite(state, (p) => (same(p, pointer) ? known : p));
+    state.regs[r] = { ...pointer, nullable: false };
   }
 }
 

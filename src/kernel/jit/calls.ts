@@ -47,13 +47,13 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
     case 'read':
     case 'read-or-null':
       return (
-        next?.kind === 'number' && next.value !== undefined && next.value >= 0 && isReadable(p, next.value)
+        next?.kind === 'number' && next.value !== undefined && next.value > 0 && isReadable(p, next.value)
       );
     case 'write':
       return (
         next?.kind === 'number' &&
         next.value !== undefined &&
-        next.value >= 0 &&
+        next.value > 0 &&
         isReadable(p, next.value) &&
         (p?.kind === 'stack' || ((p?.kind === 'value' || p?.kind === 'element') && p.map.writable))
       );
@@ -229,13 +229,30 @@ function tailCall(t: Translator, slot: number): void {
 /** A bpf-to-bpf call: the callee's frame lies below ours. */
 export function localCall(a: AccessContext, entry: number): void {
   const { t } = a;
-  const index = t.callees.subprograms.get(entry);
-  if (index === undefined) throw new Error(`no subprogram at ${entry}`);
+  const callee = t.callees.subprograms.get(entry);
+  if (!callee) throw new Error(`no subprogram at ${entry}`);
   t.storeBudget();
-  for (let r = 1; r <= 5; r++) t.push(r);
-  t.body.get(t.frame).i32(FRAME).op(Op.i32_sub).call(index);
+  // A tail call in there makes another program the running one.
+  const program = t.options.tailCalls ? t.scratch(I32) : undefined;
+  if (program !== undefined) {
+    t.loadCpu(layout.Cpu_program);
+    t.body.set(program);
+  }
+  for (const r of callee.parameters) t.push(r);
+  t.body.get(t.frame).i32(FRAME).op(Op.i32_sub).call(callee.index);
   t.pop(0);
+  if (program !== undefined) {
+    t.pushCpu();
+    t.body.get(program).memory(Op.i32_store, layout.Cpu_program);
+  }
   t.loadBudget();
+  // No program may rely on what a function leaves in them; one that was not verified finds 0, as in the interpreter.
+  if (t.options.checked) {
+    for (let r = 1; r <= 5; r++) {
+      t.body.i64(0);
+      t.pop(r);
+    }
+  }
   if (t.options.movesPacket) a.window?.reload();
 }
 

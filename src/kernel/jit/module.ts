@@ -13,8 +13,9 @@ import type { Graph } from './cfg.js';
 import { type Code, target } from './code.js';
 import { type Flow, flowAt } from './flow.js';
 import { translate } from './function.js';
+import { parameters } from './liveness.js';
 import { join, type Provenance } from './provenance.js';
-import { FRAME, MAIN_TYPE, SUBPROGRAM_TYPE, type TranslationOptions } from './translator.js';
+import { FRAME, MAIN_PARAMETERS, MAIN_TYPE, subprogramType, type TranslationOptions } from './translator.js';
 import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';
 
 export interface JitOptions {
@@ -22,6 +23,7 @@ export interface JitOptions {
   readonly helpers: (id: number) => HelperDefinition | undefined;
 }
 
+const TAIL_CALL = 12;
 const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] };
 
 interface FunctionPlan {
@@ -41,30 +43,30 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
   const translation: TranslationOptions = {
     ...options,
     movesPacket: [...called].some((helper) => helper.changesPacket),
+    tailCalls: [...called].some((helper) => helper.id === TAIL_CALL),
   };
   const plans = planFunctions(code, translation);
   const module = new ModuleBuilder();
   const imports = importRuntime(module, called);
+  const parametersOf = parametersByEntry(code, plans, options.helpers);
   const indices = plans.map(({ entry }) =>
-    module.declare(
-      entry === 0 ? 'main' : `sub_${entry}`,
-      entry === 0 ? MAIN_TYPE : SUBPROGRAM_TYPE,
-      entry === 0,
-    ),
+    entry === 0
+      ? module.declare('main', MAIN_TYPE, true)
+      : module.declare(`sub_${entry}`, subprogramType(parametersOf(entry)), false),
   );
   const callees: Callees = {
     ...imports,
-    subprograms: new Map(plans.map(({ entry }, i) => [entry, indices[i] ?? 0])),
+    subprograms: new Map(
+      plans.map(({ entry }, i) => [entry, { index: indices[i] ?? 0, parameters: parametersOf(entry) }]),
+    ),
     mainType: module.typeIndex(MAIN_TYPE),
   };
   plans.forEach(({ entry, flow, provenances }, i) => {
-    const type = entry === 0 ? MAIN_TYPE : SUBPROGRAM_TYPE;
-    module.define(
-      indices[i] ?? 0,
-      translate({ code, flow, provenances, callees, options: translation, type }),
-    );
+    const parameters = parametersOf(entry);
+    const input = { code, flow, provenances, callees, options: translation, parameters, isMain: entry === 0 };
+    module.define(indices[i] ?? 0, translate(input));
   });
-  module.define(module.declare('run', RUN_TYPE, true), driver(callees.subprograms.get(0) ?? 0));
+  module.define(module.declare('run', RUN_TYPE, true), driver(callees.subprograms.get(0)?.index ?? 0));
   return module.encode();
 }
 
@@ -102,6 +104,22 @@ function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
     }
     return { entry, flow, provenances: found.before };
   });
+}
+
+/** The registers that each function gets; callees are looked at before their callers. */
+function parametersByEntry(
+  code: Code,
+  plans: readonly FunctionPlan[],
+  helpers: JitOptions['helpers'],
+): (entry: number) => readonly number[] {
+  const bits = new Map<number, number>();
+  const rules = { helpers, parametersOf: (entry: number) => bits.get(entry) ?? 0 };
+  for (const { entry, flow } of plans.toReversed()) bits.set(entry, parameters(code, flow, rules));
+  const registers = (mask: number) => [1, 2, 3, 4, 5].filter((r) => mask & (1 << r));
+  const lists = new Map(
+    [...bits].map(([entry, mask]) => [entry, entry === 0 ? MAIN_PARAMETERS : registers(mask)]),
+  );
+  return (entry) => lists.get(entry) ?? [];
 }
 
 /** What stays true in the callee: its frame is another, and the lookup's result is not kept there. */

@@ -27,12 +27,13 @@ export type Provenance =
   | { readonly kind: 'map'; readonly map: MapConstant }
   /** Address in a map's first value, known when the program is loaded. */
   | ({ readonly kind: 'value'; readonly map: MapConstant } & Place)
-  /** What the lookup at slot `site` found. */
+  /** What the lookup at slot `site` found. A mixed one may be 0 even when the lookup did find something. */
   | ({
       readonly kind: 'element';
       readonly map: MapConstant;
       readonly site: number;
       readonly nonNull: boolean;
+      readonly mixed: boolean;
     } & Place);
 
 /** `offset` to `offset + slack` bytes from a base; anywhere when the offset is undefined. */
@@ -84,14 +85,15 @@ export const same = (a: Provenance, b: Provenance): boolean => {
     case 'map':
       return a.map === (b as typeof a).map;
     case 'value':
-      return a.map === (b as typeof a).map && a.offset === (b as typeof a).offset;
+      return a.map === (b as typeof a).map && samePlace(a, b as typeof a);
     case 'element': {
       const other = b as typeof a;
       return (
         a.map === other.map &&
         a.site === other.site &&
-        a.offset === other.offset &&
-        a.nonNull === other.nonNull
+        samePlace(a, other) &&
+        a.nonNull === other.nonNull &&
+        a.mixed === other.mixed
       );
     }
   }
@@ -115,7 +117,8 @@ export function join(a: Provenance, b: Provenance): Provenance {
   const orNull = (p: Provenance, q: Provenance): Provenance => {
     if (q?.kind !== 'number' || q.value !== 0) return undefined;
     if (p?.kind === 'packet') return { ...p, nullable: true };
-    if (p?.kind === 'element' && p.offset === 0 && p.slack === 0) return { ...p, nonNull: false };
+    if (p?.kind === 'element' && p.offset === 0 && p.slack === 0)
+      return { ...p, nonNull: false, mixed: true };
     return undefined;
   };
   const nullable = orNull(a, b) ?? orNull(b, a);
@@ -127,7 +130,8 @@ export function join(a: Provenance, b: Provenance): Provenance {
   if (a.kind === 'stack' && b.kind === 'stack') return { ...a, ...joinPlaces(a, b) };
   if (a.kind === 'value' && b.kind === 'value' && a.map === b.map) return { ...a, ...joinPlaces(a, b) };
   if (a.kind === 'element' && b.kind === 'element' && a.map === b.map && a.site === b.site) {
-    return { ...a, ...joinPlaces(a, b), nonNull: a.nonNull && b.nonNull };
+    const [nonNull, mixed] = [a.nonNull && b.nonNull, a.mixed || b.mixed];
+    return { ...a, ...joinPlaces(a, b), nonNull, mixed };
   }
   return undefined;
 }

@@ -11,8 +11,14 @@ import { FunctionBody, type FunctionType, I32, I64, Op, type ValueType } from '.
 
 /** A program's entry: the context, and the lower end of its stack frame. */
 export const MAIN_TYPE: FunctionType = { params: [I64, I32], results: [I64] };
-/** A subprogram: r1 to r5, and the lower end of its stack frame. */
-export const SUBPROGRAM_TYPE: FunctionType = { params: [I64, I64, I64, I64, I64, I32], results: [I64] };
+/** The registers that a program gets. */
+export const MAIN_PARAMETERS: readonly number[] = [1];
+
+/** A subprogram: those of r1 to r5 that it reads, and the lower end of its stack frame. */
+export const subprogramType = (parameters: readonly number[]): FunctionType => ({
+  params: [...parameters.map(() => I64 as typeof I64), I32],
+  results: [I64],
+});
 
 /** Bytes of one stack frame. */
 export const FRAME = layout.STACK_FRAME;
@@ -23,6 +29,8 @@ export interface TranslationOptions {
   readonly helpers: (id: number) => HelperDefinition | undefined;
   /** Whether any helper that the program calls can move the packet. */
   readonly movesPacket: boolean;
+  /** Whether it makes tail calls. */
+  readonly tailCalls: boolean;
 }
 
 export class Translator {
@@ -42,19 +50,18 @@ export class Translator {
     callees: Callees,
     options: TranslationOptions,
     provenances: Provenances,
-    type: FunctionType,
+    parameters: readonly number[],
   ) {
     this.code = code;
     this.callees = callees;
     this.options = options;
     this.provenances = provenances;
-    this.body = new FunctionBody(type);
-    const isMain = type === MAIN_TYPE;
-    const args = isMain ? 1 : 5;
+    this.body = new FunctionBody(subprogramType(parameters));
     for (let r = 0; r <= 9; r++) {
-      this.#registers.push(r >= 1 && r <= args ? r - 1 : this.body.local(I64));
+      const at = parameters.indexOf(r);
+      this.#registers.push(at >= 0 ? at : this.body.local(I64));
     }
-    this.frame = args;
+    this.frame = parameters.length;
   }
 
   step(slot: number): Step {
@@ -87,6 +94,11 @@ export class Translator {
   /** Pops an i64 into register `r`. */
   pop(r: number): void {
     this.body.set(this.#local(r));
+  }
+
+  /** Pops an i32 into register `r`, whose upper half becomes zero. */
+  pop32(r: number): void {
+    this.body.op(Op.i64_extend_i32_u).set(this.#local(r));
   }
 
   #local(r: number): number {
