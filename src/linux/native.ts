@@ -32,7 +32,7 @@ export interface Native {
 }
 
 interface Koffi {
-  load(path: string): { func(prototype: string): (...args: unknown[]) => number };
+  load(path: string | null): { func(prototype: string): (...args: unknown[]) => number };
   address(value: unknown): bigint;
   errno(): number;
 }
@@ -59,7 +59,8 @@ function open(): Native {
     throw new SkepError(`Linux's kernel is reached on x64 and arm64, and this is ${process.arch}`);
   }
   const koffi = loadKoffi();
-  const libc = koffi.load('libc.so.6');
+  // Node's own C library, whichever it is.
+  const libc = koffi.load(null);
   const syscall = libc.func('long syscall(long number, long command, void *attr, unsigned long size)');
   const close = libc.func('int close(int fd)');
   return {

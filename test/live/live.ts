@@ -46,7 +46,7 @@ export async function capture(wanted: (packet: Uint8Array) => boolean): Promise<
  * can be compared slot by slot. Restored when disposed of.
  */
 export function onFirstCpu(): Disposable {
-  const libc = koffi.load('libc.so.6');
+  const libc = koffi.load(null);
   const get = libc.func('int sched_getaffinity(int pid, size_t size, void *mask)');
   const set = libc.func('int sched_setaffinity(int pid, size_t size, void *mask)');
   const before = new Uint8Array(128);
