@@ -71,23 +71,25 @@ export function pushCondition(t: Translator, slot: number): void {
   t.body.op(bits === 64 ? wide : narrow);
 }
 
-/** Pushes the result (i64) of an instruction that only computes. */
-export function pushComputed(t: Translator, slot: number): void {
+/** Writes an instruction that only computes. */
+export function compute(t: Translator, slot: number): void {
   const { insn, does } = t.step(slot);
   const { body } = t;
   switch (does.kind) {
     case 'alu':
-      pushAlu(t, slot, does);
+      alu(t, slot, does);
       break;
     case 'neg':
       if (does.bits === 64) {
         body.i64(0);
         t.push(insn.dst);
         body.op(Op.i64_sub);
+        t.pop(insn.dst);
       } else {
         body.i32(0);
         t.push32(insn.dst);
-        body.op(Op.i32_sub).op(Op.i64_extend_i32_u);
+        body.op(Op.i32_sub);
+        t.pop32(insn.dst);
       }
       break;
     case 'movsx':
@@ -96,50 +98,57 @@ export function pushComputed(t: Translator, slot: number): void {
         body.op(
           does.from === 8 ? Op.i64_extend8_s : does.from === 16 ? Op.i64_extend16_s : Op.i64_extend32_s,
         );
+        t.pop(insn.dst);
       } else {
         t.push32(insn.src);
-        body.op(does.from === 8 ? Op.i32_extend8_s : Op.i32_extend16_s).op(Op.i64_extend_i32_u);
+        body.op(does.from === 8 ? Op.i32_extend8_s : Op.i32_extend16_s);
+        t.pop32(insn.dst);
       }
       break;
     case 'byteOrder':
-      pushByteOrder(t, insn.dst, does.to, does.bits);
+      byteOrder(t, insn.dst, does.to, does.bits);
       break;
     case 'addrSpaceCast':
       t.push32(insn.src);
-      body.op(Op.i64_extend_i32_u);
+      t.pop32(insn.dst);
       break;
     case 'loadImm64':
       body.i64big((BigInt(insn.immHigh ?? 0) << 32n) | BigInt(insn.imm >>> 0));
+      t.pop(insn.dst);
       break;
     default:
       throw new Error(`the instruction at ${slot} does more than compute`);
   }
 }
 
-function pushAlu(t: Translator, slot: number, does: Alu): void {
+function alu(t: Translator, slot: number, does: Alu): void {
   const { insn } = t.step(slot);
   const { body } = t;
   const { op, bits, operand } = does;
   if (op === 'mov') {
-    pushOperand(t, slot, bits, operand);
-    if (bits === 32) body.op(Op.i64_extend_i32_u);
+    // What is known to have no upper half needs no cutting off.
+    const p = operand === 'reg' ? t.provenance(slot, insn.src) : undefined;
+    if (bits === 64 || (p?.kind === 'number' && p.max <= 0xffffffff)) {
+      pushOperand(t, slot, 64, operand);
+      t.pop(insn.dst);
+    } else {
+      pushOperand(t, slot, 32, operand);
+      t.pop32(insn.dst);
+    }
     return;
   }
-  if (op === 'div' || op === 'sdiv' || op === 'mod' || op === 'smod') {
-    pushDivision(t, slot, does);
-    return;
-  }
-  const code = (bits === 64 ? OPS_64 : OPS_32)[op];
-  if (code === undefined) throw new Error(`no operation ${op}`);
-  if (bits === 64) {
-    t.push(insn.dst);
+  const isDivision = op === 'div' || op === 'sdiv' || op === 'mod' || op === 'smod';
+  if (isDivision) pushDivision(t, slot, does);
+  else {
+    const code = (bits === 64 ? OPS_64 : OPS_32)[op];
+    if (code === undefined) throw new Error(`no operation ${op}`);
+    if (bits === 64) t.push(insn.dst);
+    else t.push32(insn.dst);
     pushOperand(t, slot, bits, operand);
     body.op(code);
-  } else {
-    t.push32(insn.dst);
-    pushOperand(t, slot, bits, operand);
-    body.op(code).op(Op.i64_extend_i32_u);
   }
+  if (bits === 64) t.pop(insn.dst);
+  else t.pop32(insn.dst);
 }
 
 /**
@@ -175,9 +184,6 @@ function pushDivision(t: Translator, slot: number, does: Alu): void {
     pushDividend();
     body.op(wide ? Op.i64_sub : Op.i32_sub);
   };
-  const finish = () => {
-    if (!wide) body.op(Op.i64_extend_i32_u);
-  };
   if (operand === 'imm') {
     if (insn.imm === 0) {
       if (remainder) pushDividend();
@@ -190,7 +196,6 @@ function pushDivision(t: Translator, slot: number, does: Alu): void {
       constant(insn.imm);
       body.op(divide);
     }
-    finish();
     return;
   }
   const divisor = t.scratch(wide ? I64 : I32);
@@ -230,37 +235,43 @@ function pushDivision(t: Translator, slot: number, does: Alu): void {
   body.get(result);
   isZero();
   body.op(Op.select);
-  finish();
 }
 
-function pushByteOrder(t: Translator, r: number, to: 'le' | 'be' | 'swap', bits: 16 | 32 | 64): void {
+function byteOrder(t: Translator, r: number, to: 'le' | 'be' | 'swap', bits: 16 | 32 | 64): void {
   const { body } = t;
   if (to === 'le') {
+    if (bits === 64) return;
+    t.push32(r);
+    if (bits === 16) body.i32(0xffff).op(Op.i32_and);
+    t.pop32(r);
+  } else if (bits === 64) {
     t.push(r);
-    if (bits === 16) body.i64(0xffff).op(Op.i64_and);
-    else if (bits === 32) body.op(Op.i32_wrap_i64).op(Op.i64_extend_i32_u);
-    return;
+    swap64(t);
+    t.pop(r);
+  } else {
+    t.push32(r);
+    swap32(t, bits);
+    t.pop32(r);
   }
-  t.push(r);
-  swap(t, bits);
 }
 
-/** Swaps the lowest `bits` of the i64 on the stack; the rest becomes zero. */
-export function swap(t: Translator, bits: 16 | 32 | 64): void {
+/** Swaps the lowest `bits` of the i32 on the stack; the rest becomes zero. */
+export function swap32(t: Translator, bits: 16 | 32): void {
   const { body } = t;
+  const value = t.scratch(I32);
+  body.tee(value);
   if (bits === 16) {
-    const value = t.scratch(I32);
-    body.op(Op.i32_wrap_i64).tee(value).i32(8).op(Op.i32_shl).i32(0xff00).op(Op.i32_and);
-    body.get(value).i32(8).op(Op.i32_shr_u).i32(0xff).op(Op.i32_and).op(Op.i32_or).op(Op.i64_extend_i32_u);
-    return;
-  }
-  if (bits === 32) {
-    const value = t.scratch(I32);
-    body.op(Op.i32_wrap_i64).tee(value).i32(8).op(Op.i32_rotl).i32(0x00ff00ff).op(Op.i32_and);
+    body.i32(8).op(Op.i32_shl).i32(0xff00).op(Op.i32_and);
+    body.get(value).i32(8).op(Op.i32_shr_u).i32(0xff).op(Op.i32_and).op(Op.i32_or);
+  } else {
+    body.i32(8).op(Op.i32_rotl).i32(0x00ff00ff).op(Op.i32_and);
     body.get(value).i32(24).op(Op.i32_rotl).i32(0xff00ff00).op(Op.i32_and).op(Op.i32_or);
-    body.op(Op.i64_extend_i32_u);
-    return;
   }
+}
+
+/** Swaps the bytes of the i64 on the stack. */
+function swap64(t: Translator): void {
+  const { body } = t;
   const value = t.scratch(I64);
   const half = (mask: bigint, distance: number) => {
     body.set(value);

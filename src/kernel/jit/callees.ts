@@ -24,8 +24,11 @@ export interface Callees {
   readonly runtime: Readonly<Record<RuntimeCallee, number>>;
   /** Runtime helpers by helper id. */
   readonly helpers: ReadonlyMap<number, number>;
-  /** Subprograms by entry slot. */
-  readonly subprograms: ReadonlyMap<number, number>;
+  /** Subprograms by entry slot, with the registers that they get. */
+  readonly subprograms: ReadonlyMap<
+    number,
+    { readonly index: number; readonly parameters: readonly number[] }
+  >;
   /** Type index of a program's entry, for tail calls. */
   readonly mainType: number;
 }

@@ -1,17 +1,8 @@
 // One function of a program, from its graph to a WebAssembly body.
 
 import { layout } from '../memory/memory.js';
-import {
-  type AccessContext,
-  atomic,
-  fault,
-  load,
-  packetLoad,
-  pushAddress,
-  store,
-  storeOp,
-} from './access.js';
-import { pushComputed, pushCondition, swap } from './alu.js';
+import { type AccessContext, atomic, fault, load, packetLoad, store } from './access.js';
+import { compute, pushCondition } from './alu.js';
 import type { Provenances } from './analysis.js';
 import type { Callees } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
@@ -20,8 +11,8 @@ import { type Code, target } from './code.js';
 import type { Flow } from './flow.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
-import { MAIN_TYPE, type TranslationOptions, Translator } from './translator.js';
-import { type FunctionBody, type FunctionType, I32, I64, Op } from './wasm.js';
+import { type TranslationOptions, Translator } from './translator.js';
+import { type FunctionBody, I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
 
 export interface FunctionInput {
@@ -30,7 +21,10 @@ export interface FunctionInput {
   readonly provenances: Provenances;
   readonly callees: Callees;
   readonly options: TranslationOptions;
-  readonly type: FunctionType;
+  /** The registers that it gets, in order. */
+  readonly parameters: readonly number[];
+  /** Whether it is the program's entry. */
+  readonly isMain: boolean;
 }
 
 /** Bytes that the instruction at `slot` accesses through its base register, 0 when it does not. */
@@ -61,11 +55,11 @@ function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sit
   return { sizes, sites };
 }
 
-/** Translates the function; its parameters are those of `type`. */
+/** Translates the function: `parameters` as i64, then the lower end of its frame (i32), giving r0. */
 export function translate(input: FunctionInput): FunctionBody {
   const { code, options } = input;
   const { graph, order } = input.flow;
-  const t = new Translator(code, input.callees, options, input.provenances, input.type);
+  const t = new Translator(code, input.callees, options, input.provenances, input.parameters);
   const { body } = t;
   /** Loop headers with the instructions of one round. */
   const loops = new Map(
@@ -76,7 +70,7 @@ export function translate(input: FunctionInput): FunctionBody {
   );
   const blocks = order.sequence.map((id) => graph.blocks.get(id)).filter((b): b is Block => b !== undefined);
   const weight = blocks.reduce((sum, block) => sum + block.weight, 0);
-  const isMain = input.type === MAIN_TYPE;
+  const { isMain } = input;
 
   let a: AccessContext = { t, window: undefined, bases: new Map() };
   if (options.checked) {
@@ -127,11 +121,13 @@ export function translate(input: FunctionInput): FunctionBody {
     const rotation = found?.at.get(slot);
     if (rotation) {
       const value = kept.get(rotation.shift) ?? 0;
-      if (rotation.bits === 64) body.get(value).i64(rotation.distance).op(Op.i64_rotl);
-      else {
-        body.get(value).op(Op.i32_wrap_i64).i32(rotation.distance).op(Op.i32_rotl).op(Op.i64_extend_i32_u);
+      if (rotation.bits === 64) {
+        body.get(value).i64(rotation.distance).op(Op.i64_rotl);
+        t.pop(insn.dst);
+      } else {
+        body.get(value).op(Op.i32_wrap_i64).i32(rotation.distance).op(Op.i32_rotl);
+        t.pop32(insn.dst);
       }
-      t.pop(insn.dst);
       return;
     }
     if (found?.keep.has(slot)) {
@@ -150,17 +146,14 @@ export function translate(input: FunctionInput): FunctionBody {
       case 'store':
         store(a, slot, does.size, does.operand);
         break;
-      case 'storeRelease': {
-        const offset = pushAddress(a, slot, insn.dst, insn.offset, does.size, true);
-        t.push(insn.src);
-        body.memory(storeOp(does.size), offset);
+      case 'storeRelease':
+        store(a, slot, does.size, 'reg');
         break;
-      }
       case 'atomic':
         atomic(a, slot, does);
         break;
       case 'packetLoad':
-        packetLoad(t, slot, does.size, does.indirect, () => swap(t, does.size === 2 ? 16 : 32));
+        packetLoad(t, slot, does.size, does.indirect);
         break;
       case 'call':
         if (does.target === 'local') localCall(a, target(slot, t.step(slot)));
@@ -171,40 +164,28 @@ export function translate(input: FunctionInput): FunctionBody {
         }
         break;
       default:
-        pushComputed(t, slot);
-        t.pop(insn.dst);
+        compute(t, slot);
     }
   };
 
   /** Computes the selected instructions, then keeps old or new by the condition. */
   const select = (item: Extract<Item, { kind: 'select' }>) => {
-    const kept = conditions.get(item.branch) ?? 0;
+    const condition = conditions.get(item.branch) ?? 0;
     const destinations = [...new Set(item.slots.map((slot) => t.step(slot).insn.dst))];
-    const [only, ...rest] = destinations;
-    if (rest.length === 0 && item.slots.length === 1 && only !== undefined) {
-      pushComputed(t, item.slots[0] ?? 0);
-      t.push(only);
-    } else {
-      const before = destinations.map((r, i) => {
-        const local = t.scratch(I64, 2 + i);
-        t.push(r);
-        body.set(local);
-        return local;
-      });
-      for (const slot of item.slots) instruction(slot, undefined);
-      destinations.forEach((r, i) => {
-        t.push(r);
-        body.get(before[i] ?? 0).get(kept);
-        if (!item.when) body.op(Op.i32_eqz);
-        body.op(Op.select);
-        t.pop(r);
-      });
-      return;
+    const before = destinations.map((r, i) => {
+      const local = t.scratch(I64, 2 + i);
+      t.push(r);
+      body.set(local);
+      return { r, local };
+    });
+    for (const slot of item.slots) compute(t, slot);
+    for (const { r, local } of before) {
+      if (item.when) t.push(r);
+      body.get(local);
+      if (!item.when) t.push(r);
+      body.get(condition).op(Op.select);
+      t.pop(r);
     }
-    body.get(kept);
-    if (!item.when) body.op(Op.i32_eqz);
-    body.op(Op.select);
-    t.pop(only);
   };
 
   structure(graph, order, input.flow.idom, {
