@@ -3,17 +3,9 @@
 // there and has no answer is made an invalid call, which only a program that can reach it is refused for.
 
 import { SkepError } from '../base/error.js';
-import {
-  accessSizeOf,
-  CALL,
-  classOf,
-  InsnClass,
-  type Instruction,
-  isLoadImm64,
-  Size,
-  slotsOf,
-  usesSourceRegister,
-} from '../isa/index.js';
+import { accessSizeOf, CALL, classOf, isLoadImm64, slotsOf, usesSourceRegister } from '../isa/classify.js';
+import type { Instruction } from '../isa/instruction.js';
+import { InsnClass, Size } from '../isa/opcodes.js';
 import type { Btf } from './btf.js';
 import {
   type AccessSpec,

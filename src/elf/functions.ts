@@ -2,7 +2,10 @@
 // ones outside `.text` are programs; those in `.text`, and static ones anywhere, are subprograms.
 
 import { SkepError } from '../base/error.js';
-import { decode, type Instruction, SLOT_BYTES, slotOffsets } from '../isa/index.js';
+import { slotOffsets } from '../isa/classify.js';
+import { decode } from '../isa/decode.js';
+import type { Instruction } from '../isa/instruction.js';
+import { SLOT_BYTES } from '../isa/opcodes.js';
 import {
   describeSection,
   type ElfFile,

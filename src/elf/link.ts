@@ -8,14 +8,9 @@
 import { SkepError } from '../base/error.js';
 import type { Btf } from '../btf/btf.js';
 import type { BtfExt } from '../btf/ext.js';
-import {
-  CallSource,
-  type Instruction,
-  isFunctionReference,
-  isLocalCall,
-  PseudoSource,
-  SLOT_BYTES,
-} from '../isa/index.js';
+import { isFunctionReference, isLocalCall } from '../isa/classify.js';
+import type { Instruction } from '../isa/instruction.js';
+import { CallSource, PseudoSource, SLOT_BYTES } from '../isa/opcodes.js';
 import { describeSection, type ElfSection } from './file.js';
 import { describeFunction, type FunctionTable, type ObjectFunction } from './functions.js';
 import type { Target, Targets } from './relocations.js';

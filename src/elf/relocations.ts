@@ -5,7 +5,9 @@
 //     R_BPF_64_32   call: a function (imm is the addend in slots, minus one) or an extern kernel function
 
 import { SkepError } from '../base/error.js';
-import { CALL, CallSource, type Instruction, LD_IMM64, SLOT_BYTES } from '../isa/index.js';
+import { CALL, LD_IMM64 } from '../isa/classify.js';
+import type { Instruction } from '../isa/instruction.js';
+import { CallSource, SLOT_BYTES } from '../isa/opcodes.js';
 import {
   describeSection,
   describeSymbol,

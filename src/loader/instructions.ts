@@ -4,7 +4,10 @@
 import { SkepError } from '../base/error.js';
 import type { Fd } from '../bpf/bpf.js';
 import type { CollectionSpec, ProgramSpec, Reference } from '../elf/spec.js';
-import { CALL, CallSource, encode, type Instruction, PseudoSource, slotsOf } from '../isa/index.js';
+import { CALL, slotsOf } from '../isa/classify.js';
+import { encode } from '../isa/encode.js';
+import type { Instruction } from '../isa/instruction.js';
+import { CallSource, PseudoSource } from '../isa/opcodes.js';
 import { type KernelFacts, type ResolvedExtern, resolveSymbol } from './externs.js';
 
 /** The helper number of a call to a kernel function that is not there; the verifier names it (libbpf's number). */

@@ -9,7 +9,7 @@ import type { Btf } from '../btf/btf.js';
 import { CoreKind, relocateCore } from '../btf/core.js';
 import { explainUnknownSection, parseSectionName } from '../elf/sections.js';
 import type { CollectionSpec, ProgramSpec } from '../elf/spec.js';
-import type { Instruction } from '../isa/index.js';
+import type { Instruction } from '../isa/instruction.js';
 import { Collection, closeAll, LoadedProgram } from './collection.js';
 import { type KernelFacts, kernelVersionCode } from './externs.js';
 import { functionInfo, lineInfo, resolveInstructions } from './instructions.js';
