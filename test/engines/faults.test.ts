@@ -1,15 +1,20 @@
 // Wrong programs end the same way on both engines: with the same answer, or with the same fault at the same
 // instruction. What the JIT leaves out because it was proven may never show.
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toAssembly } from '../../src/isa/index.js';
-import { assembleWithMaps, type Outcome, Pair } from './pair.js';
+import { wrongProgram } from './faults.js';
+import { assembleWithMaps, type Outcome, Pair, type Result } from './pair.js';
 
 const packetOf = (size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => (i * 7 + size) & 0xff);
 
 /** Packets that the cases run on. */
 const PACKETS = [14, 15, 16, 20, 34, 64, 200].map(packetOf);
+
+/** How many random programs are tried. */
+const RUNS = Number(process.env.SKEP_FAULT_RUNS ?? 1_500);
 
 const pair = new Pair();
 
@@ -888,4 +893,43 @@ describe('wrong programs end alike on both engines', () => {
       else expect(found).toBe(faults);
     });
   }
+});
+
+/** A pair for random programs: a new one after a budget fault, which the engines do not find at the same instruction. */
+let fresh = new Pair();
+
+const isBudget = (outcome: Outcome | undefined): boolean =>
+  outcome !== undefined && 'fault' in outcome && outcome.fault === 'budget';
+
+/** What can be compared: up to a budget fault, after which stack and maps differ. */
+function comparable(result: Result): unknown {
+  const last = result.outcomes.findIndex(isBudget);
+  return last < 0 ? result : { outcomes: result.outcomes.slice(0, last), ended: 'budget' };
+}
+
+const RANDOM_PACKETS = [14, 17, 24, 60].map(packetOf);
+
+test(`${RUNS} random wrong programs end alike on both engines`, { timeout: 600_000 }, async () => {
+  const seen = { answers: 0, faults: 0, budget: 0 };
+  await fc.assert(
+    fc.asyncProperty(wrongProgram(), async (text) => {
+      const insns = assembleWithMaps(text);
+      const { jit, interpreter } = await fresh.run(insns, RANDOM_PACKETS).catch((error) => {
+        fresh = new Pair();
+        throw new Error(`${error}\n${toAssembly(insns)}`, { cause: error });
+      });
+      if ([...jit.outcomes, ...interpreter.outcomes].some(isBudget)) fresh = new Pair();
+      for (const outcome of jit.outcomes) {
+        if (isBudget(outcome)) seen.budget++;
+        else if ('fault' in outcome) seen.faults++;
+        else seen.answers++;
+      }
+      expect(comparable(jit), toAssembly(insns)).toEqual(comparable(interpreter));
+    }),
+    { numRuns: RUNS },
+  );
+  // Both ways out are common.
+  expect(seen.answers).toBeGreaterThan(RUNS / 4);
+  expect(seen.faults).toBeGreaterThan(RUNS / 4);
+  if (process.env.SKEP_FAULT_RUNS) console.log(seen);
 });
