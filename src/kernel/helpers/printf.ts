@@ -59,7 +59,11 @@ const isAlphanumeric = (char: string): boolean => char !== '' && isLetterOrDigit
 const endsWord = (char: string): boolean =>
   char === '' || isSpace(char.charCodeAt(0)) || isPunctuation(char.charCodeAt(0));
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+function ascii(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
 
 /** `%pI4 %pi4 %pI6 %pi6`: the capital I separates groups and drops leading zeros of IPv4. */
 export function addressText(address: Uint8Array, kind: string): string {
@@ -76,10 +80,15 @@ export function addressText(address: Uint8Array, kind: string): string {
 /** What a symbol conversion prints for an address that no symbol covers: there are none here. */
 const symbolText = (address: bigint): string => `0x${address.toString(16)}`;
 
-/** The packed arguments, or a negative errno. */
+// Both steps work in the same memory at every call: making it anew would cost more than the printing.
+const packedBytes = new Uint8Array(packedLimit);
+const packedView = new DataView(packedBytes.buffer);
+const textBytes = new Uint8Array(textLimit);
+
+/** The packed arguments (until the next call), or a negative errno. */
 function pack(format: string, args: BigUint64Array, memory: PrintfMemory): DataView | number {
-  const packed = new Uint8Array(packedLimit);
-  const view = new DataView(packed.buffer);
+  const view = packedView;
+  const packed = packedBytes.fill(0);
   let used = 0;
   let taken = 0;
 
@@ -169,7 +178,7 @@ function pack(format: string, args: BigUint64Array, memory: PrintfMemory): DataV
 
 /** Text of a bounded length that knows how long it would be without the bound. */
 class Output {
-  readonly bytes = new Uint8Array(textLimit);
+  readonly bytes = textBytes;
   length = 0;
 
   byte(code: number): void {
@@ -178,8 +187,8 @@ class Output {
   }
 
   append(bytes: Uint8Array): void {
-    const room = textLimit - this.length;
-    if (room > 0) this.bytes.set(bytes.subarray(0, room), this.length);
+    const end = Math.min(bytes.length, textLimit - this.length);
+    for (let i = 0; i < end; i++) this.bytes[this.length + i] = bytes[i] ?? 0;
     this.length += bytes.length;
   }
 
@@ -244,7 +253,7 @@ function hashedAddress(address: bigint): bigint {
 /** Makes the text from packed arguments. */
 function unpack(format: string, packed: DataView): Output {
   const out = new Output();
-  const all = new Uint8Array(packed.buffer);
+  const all = packedBytes;
   let at = 0;
 
   const number = (size: number): bigint => {
@@ -324,7 +333,7 @@ export function printf(format: Uint8Array, args: BigUint64Array, memory: PrintfM
   const packed = pack(chars, args, memory);
   if (typeof packed === 'number') return { result: packed, text: nothing };
   const out = unpack(chars, packed);
-  const kept = out.bytes.subarray(0, Math.min(out.length, textLimit - 1));
-  const nul = kept.indexOf(0);
-  return { result: out.length | 0, text: nul < 0 ? kept : kept.subarray(0, nul) };
+  const kept = Math.min(out.length, textLimit - 1);
+  const nul = out.bytes.subarray(0, kept).indexOf(0);
+  return { result: out.length | 0, text: out.bytes.slice(0, nul < 0 ? kept : nul) };
 }
