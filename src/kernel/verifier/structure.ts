@@ -152,7 +152,10 @@ function checkCallDepth(callsOf: ReadonlyMap<number, readonly number[]>): void {
   const visit = (fn: number): number => {
     const known = depth.get(fn);
     if (known !== undefined) return known;
-    if (active.has(fn)) refuse(`recursive call: the function at insn ${fn} calls itself`);
+    if (active.has(fn)) {
+      // Linux goes down until there are too many frames.
+      refuse(`recursive call: the function at insn ${fn} calls itself`, Errno.E2BIG);
+    }
     if (active.size >= MAX_CALL_FRAMES) {
       refuse(`the call stack of ${active.size + 1} frames is too deep`, Errno.E2BIG);
     }
