@@ -4,6 +4,7 @@
 import { BpfMap, Cpu, POINTER_BASE } from '../layout';
 import { percpu_array_lookup } from '../maps/array';
 import { percpu_htab_lookup } from '../maps/hash';
+import { EPERM } from '../maps/errno';
 import { lookupInline, map_delete, updateInline } from '../maps/map';
 
 const PERCPU_HASH: u32 = 5;
@@ -14,15 +15,23 @@ const PERCPU_ARRAY: u32 = 6;
   return at ? POINTER_BASE | (at as u64) : 0;
 }
 
+/** Whether programs may write to the map. Linux's verifier sees to that; one that was not verified gets -EPERM. */
+// @ts-ignore: decorator
+@inline function isWritable(map: u64): bool {
+  return (changetype<BpfMap>(map as usize).access & 2) != 0;
+}
+
 export function bpf_map_lookup_elem(cpu: usize, r1: u64, r2: u64): u64 {
   return pointerOrNull(lookupInline(r1 as usize, r2 as usize, changetype<Cpu>(cpu).id));
 }
 
 export function bpf_map_update_elem(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64): u64 {
+  if (!isWritable(r1)) return -EPERM as i64 as u64;
   return updateInline(r1 as usize, r2 as usize, r3 as usize, r4, changetype<Cpu>(cpu).id) as i64 as u64;
 }
 
 export function bpf_map_delete_elem(cpu: usize, r1: u64, r2: u64): u64 {
+  if (!isWritable(r1)) return -EPERM as i64 as u64;
   return map_delete(r1 as usize, r2 as usize) as i64 as u64;
 }
 

@@ -1,5 +1,6 @@
 // Errors and flags that map operations answer and take (asm-generic/errno.h, linux/bpf.h).
 
+export const EPERM: i32 = 1;
 export const ENOENT: i32 = 2;
 export const E2BIG: i32 = 7;
 export const EEXIST: i32 = 17;

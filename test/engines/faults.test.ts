@@ -720,6 +720,78 @@ const CASES: Record<string, { readonly text: string; readonly faults: number | '
     out:
       exit`,
   },
+  'an update of maps that may only be read': {
+    faults: 'none',
+    text: `${BEGIN}
+      *(u32 *)(r10 - 4) = 0
+      r1 = map rodata
+      r2 = r10
+      r2 += -4
+      r3 = r10
+      r3 += -32
+      *(u64 *)(r10 - 32) = 7
+      *(u64 *)(r10 - 24) = 7
+      r4 = 0
+      call 2
+      r9 += r0
+      r1 = map rohash
+      r2 = r10
+      r2 += -4
+      r3 = r10
+      r3 += -32
+      r4 = 0
+      call 2
+      r9 += r0
+      r1 = map rohash
+      r2 = r10
+      r2 += -4
+      call 3
+      r0 += r9
+      r0 += 3
+      exit`,
+  },
+  'a CPU that does not exist': {
+    faults: 'all',
+    text: `${BEGIN}
+      *(u32 *)(r10 - 4) = 0
+      r1 = map percpu
+      r2 = r10
+      r2 += -4
+      r3 = 2
+      call 195
+      r0 = *(u64 *)(r0 + 0)
+      exit`,
+  },
+  'the value of another CPU': {
+    faults: 'some',
+    text: `${BEGIN}
+      *(u32 *)(r10 - 4) = 1
+      r1 = map perhash
+      r2 = r10
+      r2 += -4
+      r3 = 1
+      call 195
+      if r0 == 0 goto out
+      r1 = *(u8 *)(r7 + 0)
+      r1 &= 15
+      r0 += r1
+      r0 = *(u64 *)(r0 + 0)
+    out:
+      exit`,
+  },
+  'an update with a value that reaches out of the packet': {
+    faults: 'some',
+    text: `${BEGIN}
+      *(u32 *)(r10 - 4) = 1
+      r1 = map hash
+      r2 = r10
+      r2 += -4
+      r3 = r7
+      r4 = 0
+      call 2
+      r0 = 1
+      exit`,
+  },
   'the padding behind a value': {
     faults: 'all',
     text: `${BEGIN}
@@ -893,6 +965,74 @@ describe('wrong programs end alike on both engines', () => {
       else expect(found).toBe(faults);
     });
   }
+});
+
+test('a program that was refused an update of a read-only map leaves it as it was', async () => {
+  const outcomes = await agreed(CASES['an update of maps that may only be read']?.text ?? '');
+  expect(outcomes).toEqual(PACKETS.map(() => expect.objectContaining({ retval: 0 })));
+});
+
+/** Counts its runs in a map and gives their number; the packet gets it too. */
+const GOOD = `${BEGIN}
+  ${lookup('array', 2)}
+  if r0 == 0 goto out
+  r1 = *(u32 *)(r0 + 0)
+  r1 += 1
+  *(u32 *)(r0 + 0) = r1
+  r2 = r7
+  r2 += 14
+  if r2 > r8 goto out
+  *(u32 *)(r7 + 0) = r1
+  r0 = r1
+out:
+  exit`;
+
+describe('a fault harms nothing else', () => {
+  test.each(['jit', 'interpreter'] as const)(
+    'neither another program nor other maps (%s)',
+    async (engine) => {
+      const machine = new Pair()[engine];
+      await machine.start();
+      const good = await machine.load(assembleWithMaps(GOOD));
+      const packets = [packetOf(64)];
+      const [first] = await machine.outcomes(good, packets);
+      if (!first || 'fault' in first) throw new Error('the good program faults');
+      let runs = first.retval;
+      for (const [name, { text, faults }] of Object.entries(CASES)) {
+        if (faults !== 'all') continue;
+        const bystander = (await machine.contents()).split('\n').find((line) => line.startsWith('bystander'));
+        const wrong = await machine.load(assembleWithMaps(text));
+        const before = await machine.outcomes(wrong, packets);
+        const [after] = await machine.outcomes(good, packets);
+        runs++;
+        expect(after, name).toMatchObject({ retval: runs });
+        // And the wrong one faults where it did.
+        expect(await machine.outcomes(wrong, packets), name).toEqual(before);
+        expect((await machine.contents()).split('\n'), name).toContain(bystander);
+        await machine.kernel.close(wrong);
+      }
+    },
+  );
+
+  test('nor the packets before and after, also when the program is hot', async () => {
+    const text = `${BEGIN}
+      r1 = *(u8 *)(r7 + 0)
+      r7 += r1
+      r0 = *(u8 *)(r7 + 0)
+      r0 += 1
+      exit`;
+    const packets = Array.from({ length: 3000 }, (_, i) => {
+      const packet = new Uint8Array(20);
+      packet[0] = i % 41;
+      return packet;
+    });
+    const outcomes = await agreed(text, packets);
+    outcomes.forEach((outcome, i) => {
+      const at = i % 41;
+      if (at < 20) expect(outcome).toMatchObject({ retval: 1 });
+      else expect(outcome).toEqual({ fault: 'out-of-bounds', slot: 6 });
+    });
+  });
 });
 
 /** A pair for random programs: a new one after a budget fault, which the engines do not find at the same instruction. */

@@ -169,6 +169,21 @@ const helpers: Statement = fc.oneof(
       ]),
   },
   {
+    weight: 1,
+    arbitrary: fc
+      .tuple(pick('percpu', 'perhash', 'array'), fc.nat(3), fc.nat(3), pick('r7', 'r5'))
+      .map(([map, key, cpu, to]) => [
+        `*(u32 *)(r10 - 64) = ${key}`,
+        'r2 = r10',
+        'r2 += -64',
+        `r3 = ${cpu}`,
+        `r1 = map ${map}`,
+        'call 195',
+        'r2 = 0',
+        `${to} = r0`,
+      ]),
+  },
+  {
     weight: 2,
     arbitrary: fc
       .tuple(pick(44, 54, 65), pick(-8, -4, -1, 0, 1, 4, 8))

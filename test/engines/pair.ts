@@ -25,6 +25,7 @@ export const MAPS = {
   perhash: { type: MapType.PercpuHash, keySize: 4, valueSize: 8, maxEntries: 4 },
   globals: { type: MapType.Array, keySize: 4, valueSize: 24, maxEntries: 1 },
   rodata: { type: MapType.Array, keySize: 4, valueSize: 16, maxEntries: 1, flags: MapFlag.RdonlyProg },
+  rohash: { type: MapType.Hash, keySize: 4, valueSize: 8, maxEntries: 4, flags: MapFlag.RdonlyProg },
   /** No program of the generator names it: it must never change. */
   bystander: { type: MapType.Array, keySize: 4, valueSize: 64, maxEntries: 2 },
 } as const satisfies Record<string, MapSpec>;

@@ -91,7 +91,7 @@ export function helperCall(a: AccessContext, slot: number, helper: HelperDefinit
     return;
   }
   if (t.options.checked) checkArguments(t, slot, helper);
-  if (helper.id === MAP_UPDATE_ELEM && map?.kind === 'hash') {
+  if (helper.id === MAP_UPDATE_ELEM && map?.kind === 'hash' && map.writable) {
     body.i32(map.address);
     t.push32(2);
     t.push32(3);
