@@ -5,6 +5,7 @@
 import type { Semantics } from '../../isa/table.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
 import { swap32 } from './alu.js';
+import type { Provenance } from './provenance.js';
 import { FRAME, type Translator } from './translator.js';
 import { I32, I64, Op } from './wasm.js';
 import type { PacketWindow } from './window.js';
@@ -52,6 +53,12 @@ function checkInRuntime(
     .call(t.callees.runtime.check_access);
 }
 
+/** Whether the program's own comparisons show that a packet access is inside. */
+export function isCovered(p: Provenance, offset: number, size: number): boolean {
+  if (p?.kind !== 'packet' || p.id === undefined || p.nullable || p.offset === undefined) return false;
+  return p.offset + offset >= 0 && p.offset + offset + p.slack + size <= p.range;
+}
+
 /** Checks an access in checked mode; whether the check already shows that it always fails does not matter. */
 function check(
   a: AccessContext,
@@ -92,15 +99,7 @@ function check(
       return;
     case 'packet':
     case 'packet-end':
-      if (
-        p.kind === 'packet' &&
-        p.id !== undefined &&
-        !p.nullable &&
-        p.offset !== undefined &&
-        within(p.offset + offset, p.slack, p.range)
-      ) {
-        return;
-      }
+      if (isCovered(p, offset, size)) return;
       if (!a.window) throw new Error('a packet access without a window');
       a.window.pushOutside(r, offset, size);
       body.open(Op.if);

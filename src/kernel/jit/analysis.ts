@@ -38,6 +38,8 @@ export type Provenances = ReadonlyMap<number, readonly Provenance[]>;
 
 export interface FunctionProvenance {
   readonly before: Provenances;
+  /** How many rounds a loop takes at most, by header, where that is known before it begins. */
+  readonly rounds: ReadonlyMap<number, number>;
   /** For each call of a subprogram: its entry slot and r1 to r5. */
   readonly calls: { readonly entry: number; readonly args: readonly Provenance[] }[];
 }
@@ -258,6 +260,7 @@ export function analyse(
     const state = copyOf(entry);
     block.items.forEach((item, i) => {
       if (item.kind === 'insn') step(state, item.slot, record);
+      else if (item.kind === 'condition' && record) before.set(item.slot, state.regs.slice());
       else if (item.kind === 'select') {
         const other = copyOf(state);
         // Only right after the condition are its operands still what was compared.
@@ -303,7 +306,7 @@ export function analyse(
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
-  return { before, calls };
+  return { before, calls, rounds: counters.rounds() };
 }
 
 const copyOf = (state: State): State => ({ regs: state.regs.slice(), spills: new Map(state.spills) });
@@ -342,6 +345,8 @@ class Counters {
   /** What the ways into a loop bring in a counter, by header and register. */
   readonly #first = new Map<string, Provenance>();
   readonly #none = new Set<string>();
+  /** Rounds by header and register. */
+  readonly #rounds = new Map<string, { header: number; count: number }>();
 
   constructor(loops: ReadonlyMap<number, Loop>) {
     this.#loops = loops;
@@ -354,7 +359,7 @@ class Counters {
   enter(header: number, state: State, from: number | undefined, known: State | undefined): boolean {
     const loop = this.#loops.get(header);
     let changed = false;
-    for (const { register, maximum } of loop?.inductions ?? []) {
+    for (const { register, step, maximum, decides } of loop?.inductions ?? []) {
       const key = `${header}:${register}`;
       if (this.#none.has(key)) continue;
       if (from !== undefined && loop?.members.has(from)) {
@@ -368,10 +373,19 @@ class Counters {
       const most = value === undefined || value < 0 ? undefined : maximum(value);
       if (most === undefined) {
         this.#none.add(key);
+        this.#rounds.delete(key);
         changed = true;
-      } else state.regs[register] = number(most);
+      } else {
+        state.regs[register] = number(most);
+        if (decides) this.#rounds.set(key, { header, count: Math.floor((most - (value ?? 0)) / step) + 1 });
+      }
     }
     return changed;
+  }
+
+  /** What the counters that are still taken for ones say of their loops. */
+  rounds(): Map<number, number> {
+    return new Map([...this.#rounds.values()].map(({ header, count }) => [header, count]));
   }
 }
 

@@ -19,16 +19,25 @@ const RUNTIME = {
 
 export type RuntimeCallee = keyof typeof RUNTIME;
 
+/** A function of the program, as its callers see it. */
+export interface Subprogram {
+  /** Function index in the module. */
+  readonly index: number;
+  /** The registers that it gets, in order. */
+  readonly parameters: readonly number[];
+  /** Instructions in it and in what it calls, each once. */
+  readonly weight: number;
+  /** It takes its instructions from the budget by itself; otherwise its callers count them. */
+  readonly countsItself: boolean;
+}
+
 /** What a function of the module may call, by function index. */
 export interface Callees {
   readonly runtime: Readonly<Record<RuntimeCallee, number>>;
   /** Runtime helpers by helper id. */
   readonly helpers: ReadonlyMap<number, number>;
-  /** Subprograms by entry slot, with the registers that they get. */
-  readonly subprograms: ReadonlyMap<
-    number,
-    { readonly index: number; readonly parameters: readonly number[] }
-  >;
+  /** The program's functions by entry slot. */
+  readonly subprograms: ReadonlyMap<number, Subprogram>;
   /** Type index of a program's entry, for tail calls. */
   readonly mainType: number;
 }

@@ -231,7 +231,7 @@ export function localCall(a: AccessContext, entry: number): void {
   const { t } = a;
   const callee = t.callees.subprograms.get(entry);
   if (!callee) throw new Error(`no subprogram at ${entry}`);
-  t.storeBudget();
+  if (callee.countsItself || t.options.tailCalls) t.storeBudget();
   // A tail call in there makes another program the running one.
   const program = t.options.tailCalls ? t.scratch(I32) : undefined;
   if (program !== undefined) {
@@ -245,7 +245,7 @@ export function localCall(a: AccessContext, entry: number): void {
     t.pushCpu();
     t.body.get(program).memory(Op.i32_store, layout.Cpu_program);
   }
-  t.loadBudget();
+  if (callee.countsItself || t.options.tailCalls) t.loadBudget();
   // No program may rely on what a function leaves in them; one that was not verified finds 0, as in the interpreter.
   if (t.options.checked) {
     for (let r = 1; r <= 5; r++) {

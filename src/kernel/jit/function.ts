@@ -1,10 +1,10 @@
 // One function of a program, from its graph to a WebAssembly body.
 
 import { layout } from '../memory/memory.js';
-import { type AccessContext, atomic, fault, load, packetLoad, store } from './access.js';
+import { type AccessContext, atomic, fault, isCovered, load, packetLoad, store } from './access.js';
 import { compute, pushCondition } from './alu.js';
-import type { Provenances } from './analysis.js';
-import type { Callees } from './callees.js';
+import type { FunctionProvenance, Provenances } from './analysis.js';
+import type { Callees, Subprogram } from './callees.js';
 import { elementBases, helperCall, localCall } from './calls.js';
 import type { Block, Item } from './cfg.js';
 import { type Code, target } from './code.js';
@@ -18,69 +18,98 @@ import { PacketWindow } from './window.js';
 export interface FunctionInput {
   readonly code: Code;
   readonly flow: Flow;
-  readonly provenances: Provenances;
+  readonly provenance: FunctionProvenance;
   readonly callees: Callees;
   readonly options: TranslationOptions;
-  /** The registers that it gets, in order. */
-  readonly parameters: readonly number[];
+  /** What callers know of it. */
+  readonly self: Subprogram;
   /** Whether it is the program's entry. */
   readonly isMain: boolean;
 }
 
-/** Bytes that the instruction at `slot` accesses through its base register, 0 when it does not. */
-function accessOf(code: Code, slot: number): { register: number; size: number } | undefined {
+interface Access {
+  readonly register: number;
+  readonly size: number;
+  readonly offset: number;
+}
+
+/** What the instruction at `slot` accesses through its base register. */
+function accessOf(code: Code, slot: number): Access | undefined {
   const step = code.steps[slot];
   if (!step) return undefined;
   const { does, insn } = step;
-  if (does.kind === 'load' || does.kind === 'loadAcquire') return { register: insn.src, size: does.size };
+  const { offset } = insn;
+  if (does.kind === 'load' || does.kind === 'loadAcquire') {
+    return { register: insn.src, size: does.size, offset };
+  }
   if (does.kind === 'store' || does.kind === 'storeRelease' || does.kind === 'atomic') {
-    return { register: insn.dst, size: does.size };
+    return { register: insn.dst, size: does.size, offset };
   }
   return undefined;
 }
 
-/** What checked mode has to keep in locals: packet access sizes, and lookups whose result moves. */
+/** What checked mode has to keep in locals: sizes of packet accesses, and lookups whose result moves. */
 function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sites: Set<number> } {
   const sizes = new Set<number>();
   const sites = new Set<number>();
   for (const [slot, registers] of provenances) {
-    const access = accessOf(code, slot);
     const does = code.steps[slot]?.does;
-    const lookup = does?.kind === 'call' ? registers[1] : undefined;
-    const p = access ? registers[access.register] : lookup?.kind === 'map' ? registers[2] : undefined;
-    const size = access ? access.size : lookup?.kind === 'map' ? lookup.map.keySize : 0;
-    if ((p?.kind === 'packet' || p?.kind === 'packet-end') && size > 0) sizes.add(size);
+    const found = does?.kind === 'call' ? registers[1] : undefined;
+    const key = found?.kind === 'map' ? { register: 2, size: found.map.keySize, offset: 0 } : undefined;
+    const access = accessOf(code, slot) ?? key;
+    if (!access) continue;
+    const p = registers[access.register];
+    if ((p?.kind === 'packet' || p?.kind === 'packet-end') && !isCovered(p, access.offset, access.size)) {
+      sizes.add(access.size);
+    }
     if (p?.kind === 'element' && p.offset === undefined && p.nonNull) sites.add(p.site);
   }
   return { sizes, sites };
 }
 
-/** Translates the function: `parameters` as i64, then the lower end of its frame (i32), giving r0. */
+/** Translates the function: its parameters as i64, then the lower end of its frame (i32), giving r0. */
 export function translate(input: FunctionInput): FunctionBody {
   const { code, options } = input;
   const { graph, order } = input.flow;
-  const t = new Translator(code, input.callees, options, input.provenances, input.parameters);
+  const t = new Translator(code, input.callees, options, input.provenance.before, input.self.parameters);
   const { body } = t;
+  /** Instructions of a block, with those of functions that do not count them themselves. */
+  const weightOf = (block: Block | undefined): number => {
+    let weight = block?.weight ?? 0;
+    for (const item of block?.items ?? []) {
+      if (item.kind !== 'insn') continue;
+      const step = t.step(item.slot);
+      if (step.does.kind !== 'call' || step.does.target !== 'local') continue;
+      const callee = input.callees.subprograms.get(target(item.slot, step));
+      if (callee && !callee.countsItself) weight += callee.weight;
+    }
+    return weight;
+  };
   /** Loop headers with the instructions of one round. */
   const loops = new Map(
     [...input.flow.loops].map(([header, { members }]) => [
       header,
-      [...members].reduce((sum, id) => sum + (graph.blocks.get(id)?.weight ?? 0), 0),
+      [...members].reduce((sum, id) => sum + weightOf(graph.blocks.get(id)), 0),
     ]),
   );
   const blocks = order.sequence.map((id) => graph.blocks.get(id)).filter((b): b is Block => b !== undefined);
-  const weight = blocks.reduce((sum, block) => sum + block.weight, 0);
   const { isMain } = input;
+
+  /** Instructions of all rounds of a loop, when they are counted before it begins. */
+  const charged = (header: number): number | undefined => {
+    const all = (input.provenance.rounds.get(header) ?? Number.NaN) * (loops.get(header) ?? 0);
+    return all < 2 ** 30 ? all : undefined;
+  };
 
   let a: AccessContext = { t, window: undefined, bases: new Map() };
   if (options.checked) {
-    const { sizes, sites } = wanted(code, input.provenances);
+    const { sizes, sites } = wanted(code, input.provenance.before);
     const window = sizes.size > 0 ? new PacketWindow(t, sizes) : undefined;
     a = { t, window, bases: elementBases(t, sites) };
     window?.reload();
-    if (loops.size > 0 || !isMain) {
+    if (input.self.countsItself) {
       t.useBudget();
-      if (!isMain) spend(t, weight, graph.blocks.get(graph.entry)?.slot ?? 0);
+      if (!isMain) spend(t, input.self.weight, graph.blocks.get(graph.entry)?.slot ?? 0);
     }
   }
 
@@ -169,28 +198,38 @@ export function translate(input: FunctionInput): FunctionBody {
   };
 
   /** Computes the selected instructions, then keeps old or new by the condition. */
-  const select = (item: Extract<Item, { kind: 'select' }>) => {
+  const select = (item: Extract<Item, { kind: 'select' }>, afterCondition: boolean) => {
     const condition = conditions.get(item.branch) ?? 0;
     const destinations = [...new Set(item.slots.map((slot) => t.step(slot).insn.dst))];
     const before = destinations.map((r, i) => {
       const local = t.scratch(I64, 2 + i);
       t.push(r);
       body.set(local);
-      return { r, local };
+      // Only right after the condition is what was known there still true of the register.
+      return { r, local, narrow: afterCondition && isNarrow(t, item, r) };
     });
     for (const slot of item.slots) compute(t, slot);
-    for (const { r, local } of before) {
-      if (item.when) t.push(r);
+    for (const { r, local, narrow } of before) {
+      // Where both have no upper half, V8 makes better code of a selection of lower halves.
+      if (narrow) t.push32(r);
+      else t.push(r);
       body.get(local);
-      if (!item.when) t.push(r);
-      body.get(condition).op(Op.select);
-      t.pop(r);
+      if (narrow) body.op(Op.i32_wrap_i64);
+      body.get(condition);
+      if (!item.when) body.op(Op.i32_eqz);
+      body.op(Op.select);
+      if (narrow) t.pop32(r);
+      else t.pop(r);
     }
   };
 
   structure(graph, order, input.flow.idom, {
     openBlock: () => body.open(Op.block),
-    openLoop: () => body.open(Op.loop),
+    openLoop: (header) => {
+      const whole = charged(header);
+      if (options.checked && whole !== undefined) spend(t, whole, graph.blocks.get(header)?.slot ?? 0);
+      body.open(Op.loop);
+    },
     openIf: (slot) => {
       condition(slot);
       body.open(Op.if);
@@ -199,9 +238,10 @@ export function translate(input: FunctionInput): FunctionBody {
     close: () => body.end(),
     body: (block) => {
       const loop = loops.get(block.id);
-      if (loop !== undefined && options.checked) spend(t, loop, block.slot);
+      if (loop !== undefined && options.checked && charged(block.id) === undefined)
+        spend(t, loop, block.slot);
       const found = rotations.get(block);
-      for (const item of block.items) {
+      block.items.forEach((item, i) => {
         switch (item.kind) {
           case 'insn':
             instruction(item.slot, found);
@@ -214,12 +254,12 @@ export function translate(input: FunctionInput): FunctionBody {
             break;
           }
           case 'select':
-            select(item);
+            select(item, block.items[i - 1]?.kind === 'condition');
             break;
           case 'label':
             body.i32(item.value).set(labelLocal(item.node));
         }
-      }
+      });
     },
     jump: (depth) => body.op(Op.br).unsigned(depth),
     jumpIf: (slot, when, depth) => {
@@ -250,4 +290,18 @@ function spend(t: Translator, weight: number, slot: number): void {
   t.body.open(Op.if);
   fault(t, layout.FAULT_BUDGET, slot, () => t.body.i64(0), 0);
   t.body.end();
+}
+
+/** Whether register `r` has no upper half, be the selected instructions run or not. */
+function isNarrow(t: Translator, item: Extract<Item, { kind: 'select' }>, r: number): boolean {
+  const before = t.provenance(item.branch, r);
+  const writes = item.slots.filter((slot) => t.step(slot).insn.dst === r);
+  return (
+    before?.kind === 'number' &&
+    before.max <= 0xffffffff &&
+    writes.every((slot) => {
+      const { does } = t.step(slot);
+      return (does.kind === 'alu' || does.kind === 'neg' || does.kind === 'movsx') && does.bits === 32;
+    })
+  );
 }

@@ -15,8 +15,12 @@ import type { Order } from './structure.js';
 
 export interface Induction {
   readonly register: number;
+  /** What is added in every round. */
+  readonly step: number;
   /** The largest value at the loop's header when the first is `first`; undefined when that does not follow. */
   maximum(first: number): number | undefined;
+  /** The loop ends by this test and by nothing else, so that its rounds can be counted before it begins. */
+  readonly decides: boolean;
 }
 
 export interface Loop {
@@ -66,6 +70,7 @@ export function findLoops(
       [...natural].some(([other, inner]) => other !== header && members.has(other) && inner.has(id));
     const everyRound = (id: number) => !isInner(id) && latches.every((latch) => dominates(id, latch));
     const tests = [...members].filter((id) => everyRound(id) && leaves(blockOf(graph, id), members));
+    const exits = [...members].filter((id) => leaves(blockOf(graph, id), members)).length;
     const inductions: Induction[] = [];
     for (const [register, changes] of changesIn(code, graph, members)) {
       const [change] = changes;
@@ -73,7 +78,7 @@ export function findLoops(
       const { block, step } = change;
       for (const test of tests) {
         const maximum = bound(code, blockOf(graph, test), members, register, step, dominates(block, test));
-        if (maximum) inductions.push({ register, maximum });
+        if (maximum) inductions.push({ register, step, maximum, decides: exits === 1 });
       }
     }
     found.set(header, { header, members, inductions });
@@ -82,7 +87,7 @@ export function findLoops(
 }
 
 const leaves = ({ exit }: Block, members: ReadonlySet<number>): boolean =>
-  exit.kind === 'branch' && members.has(exit.taken) !== members.has(exit.fall);
+  successors(exit).some((to) => !members.has(to));
 
 interface Change {
   readonly block: number;

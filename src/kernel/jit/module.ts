@@ -7,8 +7,8 @@
 
 import type { HelperDefinition } from '../helpers/definition.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
-import { type AnalysisOptions, analyse, type Provenances } from './analysis.js';
-import { type Callees, importRuntime } from './callees.js';
+import { type AnalysisOptions, analyse, type FunctionProvenance } from './analysis.js';
+import { type Callees, importRuntime, type Subprogram } from './callees.js';
 import type { Graph } from './cfg.js';
 import { type Code, target } from './code.js';
 import { type Flow, flowAt } from './flow.js';
@@ -29,7 +29,7 @@ const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] 
 interface FunctionPlan {
   readonly entry: number;
   readonly flow: Flow;
-  provenances: Provenances;
+  readonly provenance: FunctionProvenance;
 }
 
 /** Compiles a checked program (see verifier/structure.ts) to the bytes of a module. */
@@ -48,25 +48,30 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
   const plans = planFunctions(code, translation);
   const module = new ModuleBuilder();
   const imports = importRuntime(module, called);
-  const parametersOf = parametersByEntry(code, plans, options.helpers);
-  const indices = plans.map(({ entry }) =>
-    entry === 0
-      ? module.declare('main', MAIN_TYPE, true)
-      : module.declare(`sub_${entry}`, subprogramType(parametersOf(entry)), false),
+  const described = describeFunctions(code, plans, options.helpers);
+  const subprograms = new Map<number, Subprogram>();
+  for (const [entry, fn] of described) {
+    const index =
+      entry === 0
+        ? module.declare('main', MAIN_TYPE, true)
+        : module.declare(`sub_${entry}`, subprogramType(fn.parameters), false);
+    subprograms.set(entry, { ...fn, index });
+  }
+  const callees: Callees = { ...imports, subprograms, mainType: module.typeIndex(MAIN_TYPE) };
+  for (const { entry, flow, provenance } of plans) {
+    const self = subprograms.get(entry);
+    if (!self) continue;
+    const input = { code, flow, provenance, callees, options: translation, self, isMain: entry === 0 };
+    module.define(self.index, translate(input));
+  }
+  module.define(
+    module.declare('run', RUN_TYPE, true),
+    driver(subprograms.get(0)?.index ?? 0, {
+      tailCalls: translation.tailCalls,
+      redirects: [...called].some((helper) => helper.name === 'redirect'),
+      budget: translation.checked && (described.get(0)?.countsItself ?? false),
+    }),
   );
-  const callees: Callees = {
-    ...imports,
-    subprograms: new Map(
-      plans.map(({ entry }, i) => [entry, { index: indices[i] ?? 0, parameters: parametersOf(entry) }]),
-    ),
-    mainType: module.typeIndex(MAIN_TYPE),
-  };
-  plans.forEach(({ entry, flow, provenances }, i) => {
-    const parameters = parametersOf(entry);
-    const input = { code, flow, provenances, callees, options: translation, parameters, isMain: entry === 0 };
-    module.define(indices[i] ?? 0, translate(input));
-  });
-  module.define(module.declare('run', RUN_TYPE, true), driver(callees.subprograms.get(0)?.index ?? 0));
   return module.encode();
 }
 
@@ -102,24 +107,33 @@ function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
       const known = args.get(call.entry);
       args.set(call.entry, known ? known.map((p, i) => join(p, passed[i])) : passed);
     }
-    return { entry, flow, provenances: found.before };
+    return { entry, flow, provenance: found };
   });
 }
 
-/** The registers that each function gets; callees are looked at before their callers. */
-function parametersByEntry(
+/** What callers know of each function, by entry; callees are looked at before their callers. */
+function describeFunctions(
   code: Code,
   plans: readonly FunctionPlan[],
   helpers: JitOptions['helpers'],
-): (entry: number) => readonly number[] {
+): Map<number, Omit<Subprogram, 'index'>> {
+  const found = new Map<number, Omit<Subprogram, 'index'>>();
   const bits = new Map<number, number>();
   const rules = { helpers, parametersOf: (entry: number) => bits.get(entry) ?? 0 };
-  for (const { entry, flow } of plans.toReversed()) bits.set(entry, parameters(code, flow, rules));
-  const registers = (mask: number) => [1, 2, 3, 4, 5].filter((r) => mask & (1 << r));
-  const lists = new Map(
-    [...bits].map(([entry, mask]) => [entry, entry === 0 ? MAIN_PARAMETERS : registers(mask)]),
-  );
-  return (entry) => lists.get(entry) ?? [];
+  for (const { entry, flow } of plans.toReversed()) {
+    const mask = parameters(code, flow, rules);
+    bits.set(entry, mask);
+    const callees = localCalls(code, flow.graph).map((callee) => found.get(callee));
+    let weight = 0;
+    for (const block of flow.graph.blocks.values()) weight += block.weight;
+    for (const callee of callees) weight += callee?.weight ?? 0;
+    found.set(entry, {
+      parameters: entry === 0 ? MAIN_PARAMETERS : [1, 2, 3, 4, 5].filter((r) => mask & (1 << r)),
+      weight,
+      countsItself: flow.loops.size > 0 || callees.some((callee) => callee?.countsItself),
+    });
+  }
+  return found;
 }
 
 /** What stays true in the callee: its frame is another, and the lookup's result is not kept there. */
@@ -139,8 +153,15 @@ function localCalls(code: Code, graph: Graph | undefined): number[] {
   return found;
 }
 
-/** The body of `run`. */
-function driver(main: number): FunctionBody {
+/** What a run leaves behind, so that the next one must begin with it set anew. */
+interface Traces {
+  readonly tailCalls: boolean;
+  readonly redirects: boolean;
+  readonly budget: boolean;
+}
+
+/** The body of `run`. What only other programs use is set only when these can be reached by a tail call. */
+function driver(main: number, { tailCalls, redirects, budget: counts }: Traces): FunctionBody {
   const body = new FunctionBody(RUN_TYPE);
   const [program, frames, count, stride, budget] = [0, 1, 2, 3, 4];
   const cpu = body.local(I32);
@@ -154,23 +175,27 @@ function driver(main: number): FunctionBody {
   const ofFrame = (field: number) => () => body.get(frame).memory(Op.i32_load, field);
   body.op(Op.global_get).unsigned(0).set(cpu);
   body.get(cpu).memory(Op.i32_load, layout.Cpu_frameIndex).set(index);
+  setCpu(layout.Cpu_program, () => body.get(program));
+  setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
   body.open(Op.block).open(Op.loop);
   body.get(index).get(count).op(Op.i32_ge_u).op(Op.br_if).unsigned(1);
   body.get(frames).get(index).get(stride).op(Op.i32_mul).op(Op.i32_add).set(frame);
   setCpu(layout.Cpu_frameIndex, () => body.get(index));
-  setCpu(layout.Cpu_program, () => body.get(program));
+  if (tailCalls) setCpu(layout.Cpu_program, () => body.get(program));
   setCpu(layout.Cpu_ctx, () => body.get(frame));
   setCpu(layout.Cpu_packetStart, ofFrame(layout.XdpFrame_dataMeta));
   setCpu(layout.Cpu_packetEnd, ofFrame(layout.XdpFrame_dataEnd));
-  setCpu(layout.Cpu_tailCalls, () => body.i32(0));
-  setCpu(layout.Cpu_budget, () => body.get(budget));
-  setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
+  if (tailCalls) setCpu(layout.Cpu_tailCalls, () => body.i32(0));
+  if (tailCalls || counts) setCpu(layout.Cpu_budget, () => body.get(budget));
+  if (tailCalls || redirects) setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
   body.get(frame);
   body.get(frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
   body.get(cpu).memory(Op.i32_load, layout.Cpu_stackEnd).i32(FRAME).op(Op.i32_sub);
   body.call(main).memory(Op.i64_store, layout.XdpFrame_result);
-  body.get(frame).get(cpu).memory(Op.i32_load, layout.Cpu_redirectIfindex);
-  body.memory(Op.i32_store, layout.XdpFrame_redirectIfindex);
+  if (tailCalls || redirects) {
+    body.get(frame).get(cpu).memory(Op.i32_load, layout.Cpu_redirectIfindex);
+    body.memory(Op.i32_store, layout.XdpFrame_redirectIfindex);
+  }
   body.get(index).i32(1).op(Op.i32_add).set(index);
   body.op(Op.br).unsigned(0).end().end();
   setCpu(layout.Cpu_frameIndex, () => body.get(index));

@@ -186,7 +186,8 @@ function redirect(exit: Exit, via: (to: number) => number): Exit {
 /** Receives the structured program, in order. Depths count the enclosing constructs, innermost 0. */
 export interface StructureSink {
   openBlock(): void;
-  openLoop(): void;
+  /** Opens the loop whose header is the block; what is written before it runs once, when the loop begins. */
+  openLoop(header: number): void;
   /** Opens an if over the branch's condition. */
   openIf(slot: number): void;
   openElse(): void;
@@ -249,7 +250,7 @@ export function structure(
   const tree = (id: number) => {
     const merges = [...(mergesUnder.get(id) ?? [])].sort((a, b) => at(b) - at(a));
     if (headers.has(id)) {
-      sink.openLoop();
+      sink.openLoop(id);
       enclosing.push(id);
       later(() => within(id, merges), close);
     } else within(id, merges);
