@@ -429,6 +429,46 @@ const CASES: Record<string, { readonly text: string; readonly faults: number | '
       r0 = r9
       exit`,
   },
+  'a counter that is changed twice in every round': {
+    faults: 'some',
+    text: `${BEGIN}
+      r1 = r7
+      r1 += 15
+      if r1 > r8 goto out
+      r2 = 0
+    loop:
+      r4 = r7
+      r4 += r2
+      r0 = *(u8 *)(r4 + 0)
+      r2 += 1
+      r2 += 1
+      if r2 != 15 goto loop
+    out:
+      r0 = 1
+      exit`,
+  },
+  'one byte behind what was compared': {
+    faults: 'some',
+    text: `${BEGIN}
+      r1 = r7
+      r1 += 14
+      if r1 > r8 goto out
+      r0 = *(u8 *)(r7 + 14)
+    out:
+      exit`,
+  },
+  'one byte behind what was compared, the end on the left': {
+    faults: 'some',
+    text: `${BEGIN}
+      r1 = r7
+      r1 += 15
+      if r8 >= r1 goto go
+      r0 = *(u8 *)(r7 + 14)
+      exit
+    go:
+      r0 = *(u8 *)(r7 + 15)
+      exit`,
+  },
   'a signed test of a counter that begins below 0': {
     faults: 'all',
     text: `${BEGIN}
@@ -965,6 +1005,48 @@ describe('wrong programs end alike on both engines', () => {
       else expect(found).toBe(faults);
     });
   }
+});
+
+/** Loops over the 14 bytes that were compared, by how the counter is tested, changed and used. */
+function* loops(): Generator<string> {
+  const begin = `${BEGIN}
+    r1 = r7
+    r1 += 14
+    if r1 > r8 goto out`;
+  for (const op of ['!=', '<', '<=', 's<', 's<=']) {
+    for (const limit of [12, 13, 14, 15]) {
+      for (const step of [1, 2, 3]) {
+        for (const first of [0, 1]) {
+          for (const width of ['r', 'w']) {
+            const read = 'r4 = r7\nr4 += r2\nr0 = *(u8 *)(r4 + 0)\nr9 += r0';
+            const change = `${width}2 += ${step}`;
+            const test = `if ${width}2 ${op} ${limit} goto`;
+            const shapes = [
+              `loop:\n${read}\n${change}\n${test} loop`,
+              `loop:\n${change}\n${read}\n${test} loop`,
+              `loop:\n${test} go\ngoto out\ngo:\n${read}\n${change}\ngoto loop`,
+              `loop:\n${read}\n${test} go\ngoto out\ngo:\n${change}\ngoto loop`,
+            ];
+            for (const shape of shapes) yield `${begin}\nr2 = ${first}\n${shape}\nout:\nr0 = r9\nexit`;
+          }
+        }
+      }
+    }
+  }
+}
+
+test('counted loops run up to the end of the packet, and not beyond', async () => {
+  const small = new Pair(5_000);
+  const seen = { answers: 0, faults: 0 };
+  for (const text of loops()) {
+    const insns = assembleWithMaps(text);
+    const { jit, interpreter } = await small.run(insns, [packetOf(14)]);
+    expect(jit, toAssembly(insns)).toEqual(interpreter);
+    if (faultsIn(jit.outcomes) > 0) seen.faults++;
+    else seen.answers++;
+  }
+  expect(seen.answers).toBeGreaterThan(200);
+  expect(seen.faults).toBeGreaterThan(200);
 });
 
 test('a program that was refused an update of a read-only map leaves it as it was', async () => {
