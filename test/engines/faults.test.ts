@@ -1027,6 +1027,15 @@ function* loops(): Generator<string> {
               `loop:\n${test} go\ngoto out\ngo:\n${read}\n${change}\ngoto loop`,
               `loop:\n${read}\n${test} go\ngoto out\ngo:\n${change}\ngoto loop`,
             ];
+            // A pointer that moves along: by as much, by more, before the access, or only in some rounds.
+            const along = 'r0 = *(u8 *)(r3 + 0)\nr9 += r0';
+            const moving = [
+              `${along}\nr3 += ${step}\n${change}\n${test} loop`,
+              `r3 += 1\n${change}\n${along}\n${test} loop`,
+              `${along}\nif r9 == 7 goto same\nr3 += ${step}\nsame:\n${change}\n${test} loop`,
+              `${test} go\ngoto out\ngo:\n${along}\nr3 += 1\n${change}\nr5 = r3\ngoto loop`,
+            ];
+            shapes.push(...moving.map((shape) => `r3 = r7\nloop:\n${shape}`));
             for (const shape of shapes) yield `${begin}\nr2 = ${first}\n${shape}\nout:\nr0 = r9\nexit`;
           }
         }
