@@ -147,6 +147,22 @@ export interface AnalysisOptions {
   readonly movesPacket: boolean;
 }
 
+/** How often a block is looked at, on average, before the analysis gives up. */
+const VISITS_PER_BLOCK = 100;
+
+/** The calls of a function of whose arguments nothing is known. */
+function unknownCalls(code: Code, { graph }: Flow): FunctionProvenance['calls'] {
+  const calls: { entry: number; args: readonly Provenance[] }[] = [];
+  for (const block of graph.blocks.values()) {
+    for (const item of block.items) {
+      const step = item.kind === 'insn' ? code.steps[item.slot] : undefined;
+      if (item.kind !== 'insn' || step?.does.kind !== 'call' || step.does.target !== 'local') continue;
+      calls.push({ entry: target(item.slot, step), args: new Array<Provenance>(5).fill(undefined) });
+    }
+  }
+  return calls;
+}
+
 /** Analyses one function. `args` are r1 to r5 at its entry. */
 export function analyse(
   code: Code,
@@ -286,12 +302,15 @@ export function analyse(
   const arrive = (to: number, state: State) => {
     const known = states.get(to);
     if (!known) states.set(to, state);
-    else if (!mergeInto(known, state)) return;
+    else if (!mergeInto(known, state, to)) return;
     work.add(to);
   };
   counters.enter(graph.entry, entry, undefined, undefined);
   arrive(graph.entry, entry);
+  let visits = VISITS_PER_BLOCK * order.sequence.length;
   for (let id = work.take(); id !== undefined; id = work.take()) {
+    // Not worth the time: without it every access is checked when it is made.
+    if (visits-- === 0) return { before: new Map(), calls: unknownCalls(code, flow), rounds: new Map() };
     const from = states.get(id);
     if (!from) continue;
     const block = blockOf(graph, id);
@@ -339,14 +358,15 @@ class Worklist {
   }
 }
 
-/** The loop counters of a function while it is analysed. */
+/** The loop counters of a function while it is analysed, and the registers that move along with them. */
 class Counters {
   readonly #loops: ReadonlyMap<number, Loop>;
-  /** What the ways into a loop bring in a counter, by header and register. */
+  /** What the ways into a loop bring in a register, by header and register. */
   readonly #first = new Map<string, Provenance>();
+  /** What was taken for a counter, or for a register that moves along, and is none. */
   readonly #none = new Set<string>();
-  /** Rounds by header and register. */
-  readonly #rounds = new Map<string, { header: number; count: number }>();
+  /** How many rounds a loop takes: at most, and exactly at most where nothing else ends it. */
+  readonly #rounds = new Map<number, { most: number; decided: number | undefined }>();
 
   constructor(loops: ReadonlyMap<number, Loop>) {
     this.#loops = loops;
@@ -354,39 +374,105 @@ class Counters {
 
   /**
    * Puts what is known of the counters of the loop at `header` into a state that arrives there from block `from`
-   * (undefined: from outside the function). True when something that was taken for a counter is none.
+   * (undefined: from outside the function). True when something turned out to be none.
    */
   enter(header: number, state: State, from: number | undefined, known: State | undefined): boolean {
     const loop = this.#loops.get(header);
+    if (!loop) return false;
+    if (from !== undefined && loop.members.has(from)) return this.#comeBack(loop, state, known);
+    for (const { register } of loop.strides) {
+      const key = keyOf(header, register);
+      const arriving = state.regs[register];
+      this.#first.set(key, this.#first.has(key) ? join(this.#first.get(key), arriving) : arriving);
+    }
+    const changed = this.#count(loop, state);
+    return this.#moveAlong(loop, state) || changed;
+  }
+
+  /** Counters: from their first value to the one before the test ends the loop. */
+  #count(loop: Loop, state: State): boolean {
     let changed = false;
-    for (const { register, step, maximum, decides } of loop?.inductions ?? []) {
-      const key = `${header}:${register}`;
+    let most = Number.POSITIVE_INFINITY;
+    let decided: number | undefined;
+    for (const { register, step, maximum, decides } of loop.inductions) {
+      const key = keyOf(loop.header, register);
       if (this.#none.has(key)) continue;
-      if (from !== undefined && loop?.members.has(from)) {
-        if (known) state.regs[register] = known.regs[register];
+      const first = numberOf(this.#first.get(key));
+      const last = first === undefined || first < 0 ? undefined : maximum(first);
+      if (first === undefined || last === undefined) {
+        this.#none.add(key);
+        changed = true;
         continue;
       }
-      const arriving = state.regs[register];
-      const first = this.#first.has(key) ? join(this.#first.get(key), arriving) : arriving;
-      this.#first.set(key, first);
-      const value = numberOf(first);
-      const most = value === undefined || value < 0 ? undefined : maximum(value);
-      if (most === undefined) {
+      state.regs[register] = number(last);
+      const rounds = Math.floor((last - first) / step) + 1;
+      most = Math.min(most, rounds);
+      if (decides) decided = rounds;
+    }
+    if (most === Number.POSITIVE_INFINITY) this.#rounds.delete(loop.header);
+    else this.#rounds.set(loop.header, { most, decided });
+    return changed;
+  }
+
+  /** Pointers that move by a constant in each of a known number of rounds. */
+  #moveAlong(loop: Loop, state: State): boolean {
+    let changed = false;
+    const rounds = this.#rounds.get(loop.header)?.most;
+    for (const { register, step } of loop.strides) {
+      const key = keyOf(loop.header, register);
+      const first = this.#first.get(key);
+      if (this.#none.has(key) || this.#isCounter(loop, register)) continue;
+      const along = rounds === undefined ? undefined : spread(first, (rounds - 1) * step);
+      if (along) state.regs[register] = along;
+      else {
         this.#none.add(key);
-        this.#rounds.delete(key);
         changed = true;
-      } else {
-        state.regs[register] = number(most);
-        if (decides) this.#rounds.set(key, { header, count: Math.floor((most - (value ?? 0)) / step) + 1 });
       }
     }
     return changed;
   }
 
-  /** What the counters that are still taken for ones say of their loops. */
-  rounds(): Map<number, number> {
-    return new Map([...this.#rounds.values()].map(({ header, count }) => [header, count]));
+  #isCounter(loop: Loop, register: number): boolean {
+    return loop.inductions.some((induction) => induction.register === register);
   }
+
+  /** From a round to the next: what the header says stays true, if the register is still what it was. */
+  #comeBack(loop: Loop, state: State, known: State | undefined): boolean {
+    let changed = false;
+    for (const { register, step } of loop.strides) {
+      const key = keyOf(loop.header, register);
+      if (this.#none.has(key) || !known) continue;
+      const before = known.regs[register];
+      if (!this.#isCounter(loop, register) && !sameBase(state.regs[register], move(before, step))) {
+        this.#none.add(key);
+        changed = true;
+      } else state.regs[register] = before;
+    }
+    return changed;
+  }
+
+  /** Rounds of the loops that only their counters end, by header. */
+  rounds(): Map<number, number> {
+    const found = new Map<number, number>();
+    for (const [header, { decided }] of this.#rounds) if (decided !== undefined) found.set(header, decided);
+    return found;
+  }
+}
+
+const keyOf = (header: number, register: number): string => `${header}:${register}`;
+
+/** `pointer` and up to `distance` bytes further; undefined when its place is not known. */
+function spread(pointer: Provenance, distance: number): Provenance {
+  if (pointer?.kind !== 'packet' && pointer?.kind !== 'stack' && pointer?.kind !== 'value') return undefined;
+  if (pointer.kind === 'packet' && (pointer.id === undefined || pointer.nullable)) return undefined;
+  const slack = pointer.slack + distance;
+  return pointer.offset === undefined || slack > MAX_SLACK ? undefined : { ...pointer, slack };
+}
+
+/** Whether two pointers point to the same place from the same base, whatever is known of what lies around it. */
+function sameBase(a: Provenance, b: Provenance): boolean {
+  if (a?.kind === 'packet' && b?.kind === 'packet') return same(a, { ...b, range: a.range });
+  return same(a, b);
 }
 
 function ofConstant(found: Constant | undefined): Provenance {
@@ -396,12 +482,16 @@ function ofConstant(found: Constant | undefined): Provenance {
     : { kind: 'value', map: found.map, offset: found.offset, slack: 0 };
 }
 
-/** Joins `from` into `into`; whether that changed anything. */
-function mergeInto(into: State, from: State): boolean {
+/**
+ * Joins `from` into `into`; whether that changed anything. Where pointers from two bases meet at the beginning of
+ * block `at`, what arrives there is a base of its own.
+ */
+function mergeInto(into: State, from: State, at?: number): boolean {
   let changed = false;
   for (let r = 0; r <= 9; r++) {
-    const joined = join(into.regs[r], from.regs[r]);
-    if (!same(joined, into.regs[r])) {
+    const [known, arriving] = [into.regs[r], from.regs[r]];
+    const joined = at === undefined ? join(known, arriving) : meet(known, arriving, -(at * 16 + r) - 1);
+    if (!same(joined, known)) {
       into.regs[r] = joined;
       changed = true;
     }
@@ -415,6 +505,36 @@ function mergeInto(into: State, from: State): boolean {
   }
   return changed;
 }
+
+/**
+ * Joins at the beginning of a block. Packet pointers that do not agree become base `id`, the block's own for this
+ * register: whatever arrives later is that base again, so that it never moves and the analysis ends.
+ */
+function meet(known: Provenance, arriving: Provenance, id: number): Provenance {
+  if (!isBase(known) || !isBase(arriving)) return join(known, arriving);
+  if (known?.kind === 'packet' && known.id === id) return known;
+  const joined = hull(known, arriving) ?? join(known, arriving);
+  if (isBase(joined)) return joined;
+  return { kind: 'packet', id, offset: 0, slack: 0, range: 0, nullable: false };
+}
+
+/** Headers that end at different places are at most so far apart; what moves further is no place any more. */
+const MAX_SPREAD = 32;
+
+/** Two places near each other from the same packet base, as one. */
+function hull(a: Provenance, b: Provenance): Provenance {
+  if (a?.kind !== 'packet' || b?.kind !== 'packet' || a.id === undefined || a.id !== b.id) return undefined;
+  if (a.offset === undefined || b.offset === undefined || a.nullable || b.nullable) return undefined;
+  const offset = Math.min(a.offset, b.offset);
+  const slack = Math.max(a.offset + a.slack, b.offset + b.slack) - offset;
+  return slack > MAX_SPREAD && slack > Math.max(a.slack, b.slack)
+    ? undefined
+    : { ...a, offset, slack, range: Math.min(a.range, b.range) };
+}
+
+/** A packet pointer that is certainly not before the packet. */
+const isBase = (p: Provenance): boolean =>
+  p?.kind === 'packet' && p.id !== undefined && !p.nullable && p.offset !== undefined && p.offset >= 0;
 
 /** Puts into `state` what the branch at `slot`, taken or not, tells about what it compared. */
 function refine(code: Code, slot: number, taken: boolean, state: State): void {

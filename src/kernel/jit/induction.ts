@@ -23,10 +23,17 @@ export interface Induction {
   readonly decides: boolean;
 }
 
+/** A register that a loop moves by the same positive constant in every round, and in no other way. */
+export interface Stride {
+  readonly register: number;
+  readonly step: number;
+}
+
 export interface Loop {
   readonly header: number;
   readonly members: ReadonlySet<number>;
   readonly inductions: readonly Induction[];
+  readonly strides: readonly Stride[];
 }
 
 /** Loop headers with the blocks of their natural loops. The graph must be reducible. */
@@ -72,16 +79,18 @@ export function findLoops(
     const tests = [...members].filter((id) => everyRound(id) && leaves(blockOf(graph, id), members));
     const exits = [...members].filter((id) => leaves(blockOf(graph, id), members)).length;
     const inductions: Induction[] = [];
+    const strides: Stride[] = [];
     for (const [register, changes] of changesIn(code, graph, members)) {
       const [change] = changes;
       if (!change || changes.length > 1 || change.step === undefined || !everyRound(change.block)) continue;
       const { block, step } = change;
+      strides.push({ register, step });
       for (const test of tests) {
         const maximum = bound(code, blockOf(graph, test), members, register, step, dominates(block, test));
         if (maximum) inductions.push({ register, step, maximum, decides: exits === 1 });
       }
     }
-    found.set(header, { header, members, inductions });
+    found.set(header, { header, members, inductions, strides });
   }
   return found;
 }
