@@ -1,4 +1,4 @@
-// Skep in Node: the library, with V8's tiers under control, and files.
+// Skep in Node: the library, with V8's tiers under control, files, and the real kernel where there is one.
 
 import { useModuleCompiler } from '../kernel/jit/compiler.js';
 import { tieredCompiler } from './tiers.js';
@@ -6,5 +6,6 @@ import { tieredCompiler } from './tiers.js';
 useModuleCompiler(tieredCompiler);
 
 export * from '../index.js';
+export { LinuxKernel } from '../linux/index.js';
 export { type ByteSource, FileSink, openSource, readCapture } from './capture.js';
 export { openObject } from './files.js';

@@ -33,6 +33,9 @@ interface Access {
   readonly offset: number;
 }
 
+/** Rounds are paid for before they begin only up to so many instructions: a fault among them comes a little late. */
+const CHARGED_AHEAD = 1 << 16;
+
 /** What the instruction at `slot` accesses through its base register. */
 function accessOf(code: Code, slot: number): Access | undefined {
   const step = code.steps[slot];
@@ -98,7 +101,7 @@ export function translate(input: FunctionInput): FunctionBody {
   /** Instructions of all rounds of a loop, when they are counted before it begins. */
   const charged = (header: number): number | undefined => {
     const all = (input.provenance.rounds.get(header) ?? Number.NaN) * (loops.get(header) ?? 0);
-    return all < 2 ** 30 ? all : undefined;
+    return all <= CHARGED_AHEAD ? all : undefined;
   };
 
   let a: AccessContext = { t, window: undefined, bases: new Map() };
