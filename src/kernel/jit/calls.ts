@@ -9,10 +9,6 @@ import type { Provenance } from './provenance.js';
 import { FRAME, type Translator } from './translator.js';
 import { I32, I64, Op } from './wasm.js';
 
-const MAP_LOOKUP_ELEM = 1;
-const MAP_UPDATE_ELEM = 2;
-const TAIL_CALL = 12;
-
 /** Whether `size` bytes at `p` can be read on every path, known without running. */
 function isReadable(p: Provenance, size: number): boolean {
   if (p?.kind === 'stack') {
@@ -81,17 +77,17 @@ export function helperCall(a: AccessContext, slot: number, helper: HelperDefinit
   const { body } = t;
   const first = t.provenance(slot, 1);
   const map = first?.kind === 'map' ? first.map : undefined;
-  if (helper.id === TAIL_CALL) {
+  if (helper.name === 'tail_call') {
     if (t.options.checked) checkArguments(t, slot, helper);
     tailCall(t, slot);
     return;
   }
-  if (helper.id === MAP_LOOKUP_ELEM && map && lookup(a, slot, map)) {
+  if (helper.name === 'map_lookup_elem' && map && lookup(a, slot, map)) {
     keepElement(a, slot);
     return;
   }
   if (t.options.checked) checkArguments(t, slot, helper);
-  if (helper.id === MAP_UPDATE_ELEM && map?.kind === 'hash' && map.writable) {
+  if (helper.name === 'map_update_elem' && map?.kind === 'hash' && map.writable) {
     body.i32(map.address);
     t.push32(2);
     t.push32(3);

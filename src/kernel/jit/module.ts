@@ -23,7 +23,6 @@ export interface JitOptions {
   readonly helpers: (id: number) => HelperDefinition | undefined;
 }
 
-const TAIL_CALL = 12;
 const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] };
 
 interface FunctionPlan {
@@ -43,7 +42,7 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
   const translation: TranslationOptions = {
     ...options,
     movesPacket: [...called].some((helper) => helper.changesPacket),
-    tailCalls: [...called].some((helper) => helper.id === TAIL_CALL),
+    tailCalls: [...called].some((helper) => helper.name === 'tail_call'),
   };
   const plans = planFunctions(code, translation);
   const module = new ModuleBuilder();
