@@ -27,6 +27,7 @@ import { type HostCall, helperById, helpers, missingHelper, packedArgs } from '.
 import { InterpretedProgram } from './interpreter/engine.js';
 import { JitProgram, ProgramTable } from './jit/jit.js';
 import { isGplCompatible } from './licenses.js';
+import { checkLineInfo } from './line-info.js';
 import { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { KernelMemory, layout } from './memory/memory.js';
@@ -259,7 +260,7 @@ export class EmulatedKernel implements Bpf {
     });
     const btf = attr.progBtfFd === undefined ? undefined : this.#objects.get(attr.progBtfFd, 'btf', LOAD);
     const lineInfo = attr.lineInfo
-      ? checkLineInfo(attr.lineInfo, attr.instructions.length / 8, btf)
+      ? checkLineInfo(attr.lineInfo, attr.instructions.length / 8, btf?.btf)
       : undefined;
     const id = this.#nextProgId;
     const slots = attr.instructions.length / 8;
@@ -485,27 +486,4 @@ function refuseHelper(
     return `cannot call GPL-restricted function bpf_${helper.name}#${id} from non-GPL compatible program`;
   }
   return undefined;
-}
-
-const LINE_INFO_SIZE = 16;
-
-/** Line information must be whole, ascending, inside the program and inside the BTF's strings. */
-function checkLineInfo(bytes: Uint8Array, slots: number, btf: KernelBtf | undefined): Uint8Array {
-  if (!btf) refuseLoad('line_info without prog_btf_fd');
-  if (bytes.length % LINE_INFO_SIZE !== 0) refuseLoad(`line_info has ${bytes.length} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let last = -1;
-  for (let at = 0; at < bytes.length; at += LINE_INFO_SIZE) {
-    const slot = view.getUint32(at, true);
-    if (slot <= last || slot >= slots)
-      refuseLoad(`Invalid line_info[${at / LINE_INFO_SIZE}].insn_off:${slot}`);
-    last = slot;
-    try {
-      btf?.btf.string(view.getUint32(at + 4, true));
-      btf?.btf.string(view.getUint32(at + 8, true));
-    } catch {
-      refuseLoad(`Invalid line_info[${at / LINE_INFO_SIZE}].line_off or .file_name_off`);
-    }
-  }
-  return bytes.slice();
 }

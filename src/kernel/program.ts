@@ -6,6 +6,7 @@ import type { Btf } from '../btf/index.js';
 import { disassembleKernel } from '../isa/disassemble.js';
 import type { Instruction } from '../isa/instruction.js';
 import type { RunnableProgram } from './engine.js';
+import { sourceLine } from './line-info.js';
 import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { layout } from './memory/memory.js';
@@ -36,8 +37,6 @@ export interface ProgramParts {
   readonly loadedAt: number;
 }
 
-const LINE_INFO_SIZE = 16;
-
 export class KernelProgram {
   readonly parts: ProgramParts;
 
@@ -65,21 +64,7 @@ export class KernelProgram {
   /** The source line of an instruction (slot): the last line that begins at or before it. */
   source(slot: number): RunFault['source'] {
     const { btf, lineInfo } = this.parts;
-    if (!btf || !lineInfo) return undefined;
-    const view = new DataView(lineInfo.buffer, lineInfo.byteOffset, lineInfo.byteLength);
-    let found = -1;
-    for (let at = 0; at < view.byteLength; at += LINE_INFO_SIZE) {
-      if (view.getUint32(at, true) > slot) break;
-      found = at;
-    }
-    if (found < 0) return undefined;
-    const lineCol = view.getUint32(found + 12, true);
-    return {
-      file: btf.btf.string(view.getUint32(found + 4, true)),
-      text: btf.btf.string(view.getUint32(found + 8, true)).trim(),
-      line: lineCol >>> 10,
-      column: lineCol & 0x3ff,
-    };
+    return btf && lineInfo ? sourceLine(lineInfo, btf.btf, slot) : undefined;
   }
 
   /** The instruction at a slot, as the kernel prints it. */
