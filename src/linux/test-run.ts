@@ -1,5 +1,6 @@
 // BPF_PROG_TEST_RUN of the real kernel, once or for every packet of a batch.
 
+import { checkBatch, PacketOutput } from '../bpf/batch.js';
 import type {
   Fd,
   PacketBatch,
@@ -92,7 +93,7 @@ export async function runBatch(
   const retvals = new Uint32Array(count);
   const faults: PacketBatchResult['faults'] = [];
   const out = new Uint8Array((batch.wantData ? longest(batch) : 0) + GROWTH);
-  const output = batch.wantData ? new Output(count) : undefined;
+  const output = batch.wantData ? new PacketOutput(count) : undefined;
   const base = native.address(data);
   const test = new Struct(attributes.testRun, native.address, {
     prog_fd: program.fd,
@@ -135,44 +136,3 @@ const longest = ({ count, offsets }: PacketBatch): number => {
   for (let i = 0; i < count; i++) most = Math.max(most, (offsets[i + 1] ?? 0) - (offsets[i] ?? 0));
   return most;
 };
-
-function checkBatch({ count, data, offsets }: PacketBatch): void {
-  const refuse = (detail: string): never => {
-    throw new BpfError(COMMAND, Errno.EINVAL, detail);
-  };
-  if (!Number.isInteger(count) || count < 0 || offsets.length < count + 1) {
-    refuse(`${count} packets need ${count + 1} offsets, there are ${offsets.length}`);
-  }
-  for (let i = 0; i < count; i++) {
-    const [start = 0, end = 0] = [offsets[i], offsets[i + 1]];
-    if (end < start || end > data.length) refuse(`packet ${i} does not lie in the data`);
-  }
-}
-
-/** Packets afterwards, one after the other. */
-class Output {
-  readonly #offsets: Uint32Array;
-  #data = new Uint8Array(1 << 16);
-  #count = 0;
-  #length = 0;
-
-  constructor(count: number) {
-    this.#offsets = new Uint32Array(count + 1);
-  }
-
-  add(packet: Uint8Array): void {
-    const length = this.#length + packet.length;
-    if (length > this.#data.length) {
-      const larger = new Uint8Array(Math.max(this.#data.length * 2, length));
-      larger.set(this.#data.subarray(0, this.#length));
-      this.#data = larger;
-    }
-    this.#data.set(packet, this.#length);
-    this.#length = length;
-    this.#offsets[++this.#count] = length;
-  }
-
-  finish(): { data: Uint8Array; offsets: Uint32Array } {
-    return { data: this.#data.subarray(0, this.#length), offsets: this.#offsets };
-  }
-}

@@ -1,7 +1,7 @@
 // Many packets in one command: laid out and run a cache's worth at a time.
 
+import { checkBatch, PacketOutput } from '../../bpf/batch.js';
 import type { PacketBatch, PacketBatchResult } from '../../bpf/bpf.js';
-import { BpfError, Errno } from '../../bpf/errno.js';
 import { layout } from '../memory/memory.js';
 import type { ProgramRun } from './run.js';
 
@@ -12,11 +12,11 @@ const MAX_PACKET = 1 << 18;
 export async function runBatch(run: ProgramRun, batch: PacketBatch): Promise<PacketBatchResult> {
   const { memory, arena } = run;
   const { count, data, offsets, times } = batch;
-  checkBatch(batch);
+  checkBatch(batch, MAX_PACKET);
   await run.program.prepare(count);
   const retvals = new Uint32Array(count);
   const faults: PacketBatchResult['faults'] = [];
-  const output = batch.wantData ? new Output(count) : undefined;
+  const output = batch.wantData ? new PacketOutput(count) : undefined;
   let duration = 0;
   for (let first = 0; first < count; ) {
     const { frames, placed } = arena.placeBatch(data, offsets, first, count);
@@ -42,46 +42,4 @@ export async function runBatch(run: ProgramRun, batch: PacketBatch): Promise<Pac
     first += placed;
   }
   return { retvals, duration, faults, ...(output ? output.finish() : {}) };
-}
-
-function checkBatch({ count, data, offsets, times }: PacketBatch): void {
-  const refuse = (detail: string): never => {
-    throw new BpfError('BPF_PROG_TEST_RUN', Errno.EINVAL, detail);
-  };
-  if (!Number.isInteger(count) || count < 0 || offsets.length < count + 1) {
-    refuse(`${count} packets need ${count + 1} offsets, there are ${offsets.length}`);
-  }
-  if (times && times.length < count) refuse(`${count} packets need as many times, there are ${times.length}`);
-  for (let i = 0; i < count; i++) {
-    const length = (offsets[i + 1] ?? 0) - (offsets[i] ?? 0);
-    if (length < 0 || (offsets[i + 1] ?? 0) > data.length) refuse(`packet ${i} does not lie in the data`);
-    if (length > MAX_PACKET) refuse(`packet ${i} has ${length} bytes, more than ${MAX_PACKET}`);
-  }
-}
-
-/** Packets afterwards, one after the other. */
-class Output {
-  readonly #offsets: Uint32Array;
-  #data = new Uint8Array(1 << 16);
-  #count = 0;
-  #length = 0;
-
-  constructor(count: number) {
-    this.#offsets = new Uint32Array(count + 1);
-  }
-
-  add(packet: Uint8Array): void {
-    if (this.#length + packet.length > this.#data.length) {
-      const larger = new Uint8Array(Math.max(this.#data.length * 2, this.#length + packet.length));
-      larger.set(this.#data.subarray(0, this.#length));
-      this.#data = larger;
-    }
-    this.#data.set(packet, this.#length);
-    this.#length += packet.length;
-    this.#offsets[++this.#count] = this.#length;
-  }
-
-  finish(): { data: Uint8Array; offsets: Uint32Array } {
-    return { data: this.#data.subarray(0, this.#length), offsets: this.#offsets };
-  }
 }
