@@ -32,6 +32,9 @@ const wholeNumber =
     throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
   };
 
+/** The values of an option that may be repeated. */
+const appended = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
 const engineOption = (): Option =>
   new Option('--engine <engine>', 'how programs run').choices(['jit', 'interpreter']).default('jit');
 
@@ -84,8 +87,7 @@ addCommand('run')
     '--set <name=value>',
     'set a global variable before the object is loaded; may be repeated. VALUE is a number, true or false, the name ' +
       'of an enumerator, text for a char array, or JSON for an array or struct; NAME may go on with .member and [index]',
-    (text: string, before: readonly string[]) => [...before, text],
-    [] as readonly string[],
+    appended,
   )
   .option('--cpus <n>', 'possible CPUs: values that a per-CPU map has for a key', wholeNumber(1, 1024), 1)
   .option('--budget <n>', 'instructions that one run may take before it is ended', wholeNumber(1, 0x7fffffff))
@@ -132,12 +134,7 @@ addCommand('objdump')
   .description('Disassembles the instructions of an object file, as llvm-objdump -d prints them.')
   .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
   .option('-S, --source', 'print source lines between the instructions')
-  .option(
-    '-j, --section <name>',
-    'only this section; may be repeated',
-    (name: string, before: readonly string[]) => [...before, name],
-    [] as readonly string[],
-  )
+  .option('-j, --section <name>', 'only this section; may be repeated', appended)
   .addHelpText(
     'after',
     `

@@ -14,14 +14,15 @@ import { type FindSource, listing, sectionsToList } from './listing.js';
 
 export interface ObjdumpOptions {
   source?: boolean;
-  section: readonly string[];
+  section?: readonly string[];
 }
 
 /** Runs the command. */
 export async function objdump(path: string, options: ObjdumpOptions): Promise<void> {
   const elf = parse(await readBytes(path), path);
-  const sections = sectionsToList(elf, options.section);
-  for (const name of options.section) {
+  const { section: named = [] } = options;
+  const sections = sectionsToList(elf, named);
+  for (const name of named) {
     if (sections.some((section) => section.name === name)) continue;
     const known = sectionsToList(elf, []).map((section) => section.name);
     throw new UsageError(`there is no section '${name}' with contents`, {

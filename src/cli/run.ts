@@ -31,7 +31,7 @@ export interface RunCommandOptions {
   out?: string;
   keepDropped?: boolean;
   /** `NAME=VALUE` each. */
-  set: readonly string[];
+  set?: readonly string[];
   cpus: number;
   budget?: number;
   json?: boolean;
@@ -44,7 +44,7 @@ export interface RunCommandOptions {
 
 /** Runs the command; problems with the capture are told after the report on what was read. */
 export async function run(object: string, options: RunCommandOptions): Promise<void> {
-  const settings = options.set.map(parseSetting);
+  const settings = (options.set ?? []).map(parseSetting);
   await refuseToOverwrite(options, object);
   const spec = await openObject(object);
   applySettings(spec, settings);
