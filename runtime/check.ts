@@ -2,11 +2,11 @@
 // accepted needs none of this.
 
 import {
-  ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PROG_ARRAY, ARG_READ, ARG_READ_OR_NULL, ARG_WRITE,
-  BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY, POINTER_BASE, Program,
+  ACCESS_READ, ACCESS_WRITE, ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PROG_ARRAY, ARG_READ,
+  ARG_READ_OR_NULL, ARG_WRITE, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY,
+  FIRST_OFFSET, POINTER_BASE, Program,
 } from './layout';
-
-const PROG_ARRAY: u32 = 3;
+import { PROG_ARRAY } from './maps/map';
 
 /** Ends the run: notes what happened and traps; the host reads it from the CPU. */
 export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): void {
@@ -40,8 +40,8 @@ export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot
   const length = (cpu.packetEnd - cpu.packetStart) as u64;
   if (inside <= length && inside + size <= length) return;
   const at = offsetOf(pointer);
-  if (at < 0x10000) {
-    fault(cpu, pointer < 0x10000 ? FAULT_NULL : FAULT_BOUNDS, slot, pointer, size);
+  if (at < FIRST_OFFSET) {
+    fault(cpu, pointer < FIRST_OFFSET ? FAULT_NULL : FAULT_BOUNDS, slot, pointer, size);
   }
   if (at - cpu.stackStart <= cpu.stackEnd - cpu.stackStart && at + size <= cpu.stackEnd) return;
   const program = changetype<Program>(cpu.program);
@@ -52,7 +52,7 @@ export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot
   for (let i: u32 = 0; i < program.mapCount; i++) {
     const map = changetype<BpfMap>(load<usize>(program.maps + (i << 2)));
     if (inMap(map, at, size)) {
-      if (!(map.access & (write ? 2 : 1))) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
+      if (!(map.access & (write ? ACCESS_WRITE : ACCESS_READ))) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
       return;
     }
   }

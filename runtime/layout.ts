@@ -7,6 +7,8 @@
 
 /** Upper half of every kernel pointer; the lower half is the offset in linear memory. */
 export const POINTER_BASE: u64 = 0xffff888100000000;
+/** Nothing lies below this offset (memoryBase in asconfig.json). */
+export const FIRST_OFFSET: u32 = 0x10000;
 
 /** The state of the CPU that runs a program. One exists for each CPU. */
 @unmanaged export class Cpu {
@@ -230,6 +232,10 @@ export const XdpFrame_result: u32 = offsetof<XdpFrame>('result');
 export const XdpFrame_redirectIfindex: u32 = offsetof<XdpFrame>('redirectIfindex');
 export const XdpFrame_redirectFlags: u32 = offsetof<XdpFrame>('redirectFlags');
 
+// What programs may do with a map's values (bits of BpfMap.access).
+export const ACCESS_READ: u32 = 1;
+export const ACCESS_WRITE: u32 = 2;
+
 // Why a run ended early.
 export const FAULT_NONE: u32 = 0;
 export const FAULT_NULL: u32 = 1;
@@ -267,8 +273,8 @@ export const MAX_TAIL_CALLS: u32 = 33;
 export const MAX_CALL_FRAMES: u32 = 8;
 /** Bytes of one stack frame (MAX_BPF_STACK). */
 export const STACK_FRAME: u32 = 512;
-/** Stack of a CPU: 34 programs of a tail-call chain, each 8 frames deep at most. */
-export const STACK_SIZE: u32 = 34 * 8 * 512;
+/** Stack of a CPU: all programs of a tail-call chain, each as deep as it may be. */
+export const STACK_SIZE: u32 = (MAX_TAIL_CALLS + 1) * MAX_CALL_FRAMES * STACK_FRAME;
 /** may_goto's limit of iterations (BPF_MAX_LOOPS). */
 export const MAX_LOOPS: u32 = 8388608;
 /** Bytes of a page. */

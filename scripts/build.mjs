@@ -34,6 +34,10 @@ const newest = (...places) =>
 
 const upToDate = (target, ...sources) => existsSync(target) && statSync(target).mtimeMs >= newest(...sources);
 
+/** A constant as TypeScript: 64-bit ones are BigInts without a sign. */
+const literal = (value) =>
+  typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}n` : value;
+
 const run = (bin, ...args) => {
   const { status, error } = spawnSync(process.execPath, [bin, ...args], { stdio: 'inherit' });
   if (error) throw error;
@@ -74,9 +78,7 @@ if (!upToDate(generated, 'runtime', 'scripts/build.mjs')) {
     if (kind === 'function') imports[from][name] = () => 0;
   }
   const { exports } = new WebAssembly.Instance(module, imports);
-  const constants = Object.entries(exports).filter(
-    ([, value]) => value instanceof WebAssembly.Global && typeof value.value === 'number',
-  );
+  const constants = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global);
   const functions = WebAssembly.Module.exports(module).filter((entry) => entry.kind === 'function');
   writeFileSync(
     generated,
@@ -84,7 +86,7 @@ if (!upToDate(generated, 'runtime', 'scripts/build.mjs')) {
 
 /** Sizes, offsets and numbers that runtime/layout.ts defines. */
 export const layout = {
-${constants.map(([name, { value }]) => `  ${name}: ${value},`).join('\n')}
+${constants.map(([name, { value }]) => `  ${name}: ${literal(value)},`).join('\n')}
 } as const;
 
 /** Names of the functions that the runtime exports. */

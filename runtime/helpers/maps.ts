@@ -1,14 +1,11 @@
 // Helpers for maps. Arguments and results are eBPF registers: a pointer's low 32 bits are its offset in
 // linear memory, an int result is sign-extended to 64 bits.
 
-import { BpfMap, Cpu, POINTER_BASE } from '../layout';
+import { ACCESS_WRITE, BpfMap, Cpu, POINTER_BASE } from '../layout';
 import { percpu_array_lookup } from '../maps/array';
 import { percpu_htab_lookup } from '../maps/hash';
 import { EPERM } from '../maps/errno';
-import { lookupInline, map_delete, updateInline } from '../maps/map';
-
-const PERCPU_HASH: u32 = 5;
-const PERCPU_ARRAY: u32 = 6;
+import { lookupInline, map_delete, PERCPU_ARRAY, PERCPU_HASH, updateInline } from '../maps/map';
 
 // @ts-ignore: decorator
 @inline function pointerOrNull(at: usize): u64 {
@@ -18,7 +15,7 @@ const PERCPU_ARRAY: u32 = 6;
 /** Whether programs may write to the map. Linux's verifier sees to that; one that was not verified gets -EPERM. */
 // @ts-ignore: decorator
 @inline function isWritable(map: u64): bool {
-  return (changetype<BpfMap>(map as usize).access & 2) != 0;
+  return (changetype<BpfMap>(map as usize).access & ACCESS_WRITE) != 0;
 }
 
 export function bpf_map_lookup_elem(cpu: usize, r1: u64, r2: u64): u64 {

@@ -3,7 +3,7 @@
 //
 // A map is one block: the header (BpfMap), then bucket heads, spare elements and the elements themselves.
 
-import { BpfMap } from '../layout';
+import { ACCESS_READ, ACCESS_WRITE, BpfMap } from '../layout';
 import {
   array_lookup, array_next_key, array_update, percpu_array_lookup, percpu_array_update, percpu_array_update_all,
 } from './array';
@@ -13,11 +13,12 @@ import {
   percpu_htab_update_all,
 } from './hash';
 
+// enum bpf_map_type.
 const HASH: u32 = 1;
 const ARRAY: u32 = 2;
-const PROG_ARRAY: u32 = 3;
-const PERCPU_HASH: u32 = 5;
-const PERCPU_ARRAY: u32 = 6;
+export const PROG_ARRAY: u32 = 3;
+export const PERCPU_HASH: u32 = 5;
+export const PERCPU_ARRAY: u32 = 6;
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
@@ -82,7 +83,10 @@ export function map_create(type: u32, keySize: u32, valueSize: u32, maxEntries: 
   header.capacity = capacity as u32;
   header.cpus = cpus;
   if (percpu) header.cpuStride = (type == PERCPU_HASH ? round8(valueSize) : elementSize * maxEntries) as u32;
-  if (type != PROG_ARRAY) header.access = flags & BPF_F_RDONLY_PROG ? 1 : flags & BPF_F_WRONLY_PROG ? 2 : 3;
+  if (type != PROG_ARRAY) {
+    if (!(flags & BPF_F_WRONLY_PROG)) header.access |= ACCESS_READ;
+    if (!(flags & BPF_F_RDONLY_PROG)) header.access |= ACCESS_WRITE;
+  }
   if (hash) {
     header.buckets = map + (fixed as usize);
     header.bucketMask = (buckets - 1) as u32;

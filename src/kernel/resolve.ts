@@ -39,8 +39,8 @@ function describe(map: KernelMap, memory: KernelMemory): MapConstant {
     values: field(layout.BpfMap_values),
     elementSize: field(layout.BpfMap_elementSize),
     cpuStride: field(layout.BpfMap_cpuStride),
-    readable: (access & 1) !== 0,
-    writable: (access & 2) !== 0,
+    readable: (access & layout.ACCESS_READ) !== 0,
+    writable: (access & layout.ACCESS_WRITE) !== 0,
   };
 }
 

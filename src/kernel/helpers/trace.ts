@@ -1,7 +1,7 @@
 // Trace output: bpf_trace_printk and bpf_trace_vprintk. What they print goes to the reader of trace_pipe.
 
 import { Errno } from '../../bpf/errno.js';
-import { type KernelMemory, POINTER_BASE } from '../memory/memory.js';
+import { type KernelMemory, layout, POINTER_BASE } from '../memory/memory.js';
 import type { HelperDefinition, HostCall } from './definition.js';
 import { type PrintfMemory, printf } from './printf.js';
 
@@ -10,8 +10,6 @@ const utf8 = new TextDecoder();
 /** Arguments of trace_printk beside the format, and the most that trace_vprintk takes (MAX_BPRINTF_VARARGS). */
 const printkArguments = 3;
 const vprintkArguments = 12;
-/** Nothing lies below this offset (runtime/layout.ts). */
-const firstOffset = 0x10000;
 
 const none = new Uint8Array(0);
 
@@ -20,7 +18,7 @@ const printfMemory = (memory: KernelMemory): PrintfMemory => ({
   bytesAt(pointer, limit) {
     const base = BigInt.asUintN(64, pointer) - BigInt.asUintN(32, pointer);
     const offset = Number(BigInt.asUintN(32, pointer));
-    if ((base !== 0n && base !== POINTER_BASE) || offset < firstOffset) return none;
+    if ((base !== 0n && base !== POINTER_BASE) || offset < layout.FIRST_OFFSET) return none;
     return memory.u8.subarray(offset, offset + limit);
   },
 });

@@ -3,12 +3,12 @@
 // A kernel pointer is POINTER_BASE | offset. Growing the memory replaces its buffer, so nobody keeps a view
 // across a call that may allocate: ask `u8` and `view` again, they are cheap.
 
-import { type RuntimeFunction, runtimeBase64 } from './runtime.generated.js';
+import { layout, type RuntimeFunction, runtimeBase64 } from './runtime.generated.js';
 
-export { layout } from './runtime.generated.js';
+export { layout };
 
-/** Upper half of every kernel pointer (runtime/layout.ts). */
-export const POINTER_BASE = 0xffff888100000000n;
+/** Upper half of every kernel pointer. */
+export const POINTER_BASE = layout.POINTER_BASE;
 
 /** What the runtime asks of its host. */
 export interface RuntimeHost {
