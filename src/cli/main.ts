@@ -90,7 +90,11 @@ addCommand('run')
     appended,
   )
   .option('--cpus <n>', 'possible CPUs: values that a per-CPU map has for a key', wholeNumber(1, 1024), 1)
-  .option('--budget <n>', 'instructions that one run may take before it is ended', wholeNumber(1, 0x7fffffff))
+  .option(
+    '--budget <n>',
+    'instructions that one run may take in programs that loop before it is ended',
+    wholeNumber(1, 0x7fffffff),
+  )
   .option('--limit <n>', 'stop after so many packets', wholeNumber(0, Number.MAX_SAFE_INTEGER))
   .option('--trace <n>', 'keep so many lines of bpf_printk', wholeNumber(0, 10_000_000), 20)
   .option('--no-trace', 'keep no line of bpf_printk')

@@ -49,7 +49,10 @@ export interface EmulatedKernelOptions {
   engine?: EngineName;
   /** Possible CPUs: slots in a per-CPU value. Programs run on CPU 0. */
   cpus?: number;
-  /** Instructions that one run may take (checked mode). */
+  /**
+   * Instructions that one run may take (checked mode). The JIT counts only functions with loops, at the loops: what has
+   * none comes to its end anyway.
+   */
   budget?: number;
   /** Bounds the kernel's memory, in bytes. */
   memory?: number;

@@ -198,8 +198,9 @@ describe('runs that go wrong', () => {
     expect(summary('jit')).toEqual(summary('interpreter'));
   });
 
-  test('end with their budget', () => {
-    const found = report(firewall, '--budget', '10');
+  test.each(['jit', 'interpreter'])('end with their budget when they loop (%s)', (engine) => {
+    const primes = 'bench/programs/primes.bpf.o';
+    const found = report(primes, '--budget', '10', '--limit', '5', '--engine', engine);
     expect(found.faults[0]?.kind).toBe('budget');
     expect(found.verdicts.at(-1)?.name).toBe('error');
   });

@@ -10,7 +10,7 @@ export interface ProgramRun {
   readonly memory: KernelMemory;
   readonly arena: FrameArena;
   readonly program: RunnableProgram;
-  /** Instructions that one run may take. */
+  /** Instructions that one run may take, where the engine counts them (EmulatedKernelOptions). */
   readonly budget: number;
   /** Nanoseconds of the host's clock. */
   now(): number;
