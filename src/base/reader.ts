@@ -29,7 +29,7 @@ export class ByteReader {
     if (!(offset >= 0 && size >= 0 && offset + size <= this.bytes.length)) {
       throw new SkepError(
         `${field} needs ${size} bytes at offset ${offset}, but there are ${this.bytes.length} bytes`,
-        { where: this.what },
+        { where: this.what, hint: 'It was cut off or is damaged: make or copy it again.' },
       );
     }
   }

@@ -79,6 +79,10 @@ const refuseLoad = (message: string, errno: Errno = Errno.EINVAL): never => {
   throw new BpfError(LOAD, errno, message, `${message}\n`);
 };
 
+/**
+ * A kernel of its own in this process: its maps and programs are nobody else's and end with it. It has the map types of
+ * `kernel/maps`, the helpers of `kernel/helpers` and XDP programs; anything else is refused with Linux's errno.
+ */
 export class EmulatedKernel implements Bpf {
   readonly #memory: KernelMemory;
   readonly #engine: EngineName;

@@ -39,6 +39,7 @@ interface Shape {
 
 const encoder = new TextEncoder();
 
+/** The kernel that this process runs on (Linux, as root, with the optional package koffi). */
 export class LinuxKernel implements Bpf, Disposable {
   readonly #native: Native;
   readonly #cpus = possibleCpus();

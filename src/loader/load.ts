@@ -18,6 +18,7 @@ import { LoadedMap } from './map.js';
 import { createMaps, fillSlots, type Track } from './maps.js';
 import { kernelName } from './names.js';
 
+/** What a load may be told beside the spec. */
 export interface LoadOptions extends Partial<KernelFacts> {
   /** The object's name, which begins the names of its sections' maps: `firewall` for firewall.bpf.o. */
   name?: string;

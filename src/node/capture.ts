@@ -1,6 +1,7 @@
 // Captures of the host: read as streams of chunks, written through a sink with back-pressure.
 
 import { type FileHandle, open } from 'node:fs/promises';
+import { SkepError } from '../base/error.js';
 import type { PacketBlock } from '../pcap/block.js';
 import { type ReadOptions, readPackets } from '../pcap/reader.js';
 import { fileError } from './files.js';
@@ -101,6 +102,13 @@ export class FileSink {
     try {
       return new FileSink(path, await open(path, 'w'));
     } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+        throw new SkepError('there is no such folder', {
+          where: path,
+          hint: 'Make it first, or write elsewhere.',
+          cause: error,
+        });
+      }
       throw fileError(path, error);
     }
   }

@@ -42,7 +42,7 @@ const wrong: [args: string[], status: number, says: RegExp][] = [
   ],
   [['run', hello, '--pcap', capture, '--out', '-'], 2, /--out needs a file/],
   [['run', hello, '--pcap', capture, '--out', hello], 2, /is the file that is read/],
-  [['run', hello, '--pcap', capture, '--out', path.join(scratch, 'no/such/folder')], 1, /no such file/],
+  [['run', hello, '--pcap', capture, '--out', path.join(scratch, 'no/such/folder')], 1, /no such folder/],
   [['run', 'nope.bpf.o', '--pcap', capture], 1, /nope\.bpf\.o: there is no such file/],
   [['run', hello, '--pcap', 'nope.pcap'], 1, /nope\.pcap: there is no such file/],
   [['run', hello, '--pcap', 'examples'], 1, /examples: it is a folder/],
