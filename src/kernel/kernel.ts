@@ -340,23 +340,25 @@ export class EmulatedKernel implements Bpf {
     });
     const memory = this.#memory;
     const code = encodeUnchecked(resolved.insns);
-    const insns = this.#alloc(code.length, 'instructions');
-    const maps = this.#alloc(Math.max(resolved.maps.length, 1) * 4, 'map references');
     const address = this.#alloc(layout.Program_size, 'a program');
-    memory.write(insns, code);
-    resolved.maps.forEach((map, i) => {
-      memory.setU32(maps + i * 4, map.address);
-    });
-    memory.setU32(address + layout.Program_id, id);
-    memory.setU32(address + layout.Program_insns, insns);
-    memory.setU32(address + layout.Program_insnCount, code.length / 8);
-    memory.setU32(address + layout.Program_maps, maps);
-    memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
-    memory.setU32(address + layout.Program_ctxSize, definition.context.size);
-    if (this.#engine === 'interpreter') {
-      return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
-    }
+    const allocated = (field: number, size: number, what: string): number => {
+      const at = this.#alloc(size, what);
+      memory.setU32(address + field, at);
+      return at;
+    };
     try {
+      memory.write(allocated(layout.Program_insns, code.length, 'instructions'), code);
+      const maps = allocated(layout.Program_maps, Math.max(resolved.maps.length, 1) * 4, 'map references');
+      resolved.maps.forEach((map, i) => {
+        memory.setU32(maps + i * 4, map.address);
+      });
+      memory.setU32(address + layout.Program_id, id);
+      memory.setU32(address + layout.Program_insnCount, code.length / 8);
+      memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
+      memory.setU32(address + layout.Program_ctxSize, definition.context.size);
+      if (this.#engine === 'interpreter') {
+        return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
+      }
       const runnable = await JitProgram.load(
         { steps, constants: resolved.constants, context: definition.context },
         { checked: !this.#trusted, helpers: helperById },
@@ -377,6 +379,7 @@ export class EmulatedKernel implements Bpf {
     this.#freeProgram(address);
   }
 
+  /** What was never allocated is 0, and freeing that does nothing. */
   #freeProgram(address: number): void {
     this.#memory.free(this.#memory.u32(address + layout.Program_insns));
     this.#memory.free(this.#memory.u32(address + layout.Program_maps));
