@@ -1,5 +1,4 @@
-// A helper is one definition: a row here is all that the JIT, the interpreter, the loader's checks,
-// feature probes and dumps know of it.
+// A helper is one definition: a row here is all that the checks of a load, the JIT and the runtime know of it.
 
 import type { ProgType } from '../../bpf/types.js';
 import type { KernelMemory } from '../memory/memory.js';

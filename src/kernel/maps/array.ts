@@ -42,7 +42,6 @@ export const array: MapTypeDefinition = {
   flags: MapFlag.NumaNode | MapFlag.Mmapable | MapFlag.InnerMap | accessFlags,
   percpu: false,
   holdsPrograms: false,
-  helpers: ['map_lookup_elem', 'map_update_elem', 'map_delete_elem', 'for_each_map_elem'],
   refuse: (shape) => refuseArray(shape, false),
   memlock: (shape) => arrayMemlock(shape, 0),
 };

@@ -1,5 +1,5 @@
-// A map type is one definition: a row here is all that map creation, the system call, the check of programs
-// and dumps know of it. What the type does with keys and values is in runtime/maps/.
+// A map type is one definition: a row here is all that map creation and the system call know of it. What the
+// type does with keys and values is in runtime/maps/.
 
 import type { Errno } from '../../bpf/errno.js';
 import { MapFlag, type MapType } from '../../bpf/types.js';
@@ -30,8 +30,6 @@ export interface MapTypeDefinition {
   readonly percpu: boolean;
   /** Values are descriptors (programs): the system call translates them, a program cannot read them. */
   readonly holdsPrograms: boolean;
-  /** Helpers (without `bpf_`) that take such a map as their map argument. */
-  readonly helpers: readonly string[];
   /** What else is wrong with a shape, in the order in which Linux looks (map_alloc_check). */
   refuse(shape: MapShape): Refusal | undefined;
   /** Bytes that Linux 6.18 on a 64-bit machine charges for it (map_mem_usage) with `count` elements in use. */

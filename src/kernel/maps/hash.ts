@@ -59,7 +59,6 @@ export const hash: MapTypeDefinition = {
   flags: MapFlag.NoPrealloc | MapFlag.NumaNode | MapFlag.ZeroSeed | accessFlags,
   percpu: false,
   holdsPrograms: false,
-  helpers: ['map_lookup_elem', 'map_update_elem', 'map_delete_elem', 'for_each_map_elem'],
   refuse: (shape) => refuseHash(shape, false),
   memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, false),
 };

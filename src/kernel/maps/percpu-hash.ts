@@ -9,13 +9,6 @@ export const percpuHash: MapTypeDefinition = {
   flags: MapFlag.NoPrealloc | MapFlag.ZeroSeed | accessFlags,
   percpu: true,
   holdsPrograms: false,
-  helpers: [
-    'map_lookup_elem',
-    'map_update_elem',
-    'map_delete_elem',
-    'for_each_map_elem',
-    'map_lookup_percpu_elem',
-  ],
   refuse: (shape) => refuseHash(shape, true),
   memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, true),
 };

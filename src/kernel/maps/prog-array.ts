@@ -11,7 +11,6 @@ export const progArray: MapTypeDefinition = {
   flags: MapFlag.NumaNode | MapFlag.Rdonly | MapFlag.Wronly,
   percpu: false,
   holdsPrograms: true,
-  helpers: ['tail_call'],
   refuse: (shape) =>
     shape.valueSize !== 4
       ? {
