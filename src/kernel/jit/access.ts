@@ -79,7 +79,7 @@ function check(
     pushBase();
     body.op(Op.i64_sub);
     if (offset !== 0) body.i64(offset).op(Op.i64_add);
-    body.i64(Math.max(limit, 0)).op(Op.i64_ge_u).open(Op.if);
+    body.i64(Math.max(limit, 0)).op(Op.i64_ge_u).openUnlikely();
     inRuntime();
     body.end();
   };
@@ -102,7 +102,7 @@ function check(
       if (isCovered(p, offset, size)) return;
       if (!a.window) throw new Error('a packet access without a window');
       a.window.pushOutside(r, offset, size);
-      body.open(Op.if);
+      body.openUnlikely();
       inRuntime();
       // From a base that is not known it may be a pointer to something else, which the runtime allows.
       if (p.kind === 'packet' && p.id !== undefined && p.offset !== undefined) body.op(Op.unreachable);
@@ -126,7 +126,7 @@ function check(
           // Not before the element, so that what is below the upper half was null.
           t.push(r);
           if (offset !== 0) body.i64(offset).op(Op.i64_add);
-          body.op(Op.i64_const).signed64(0x100000000n).op(Op.i64_lt_u).open(Op.if);
+          body.op(Op.i64_const).signed64(0x100000000n).op(Op.i64_lt_u).openUnlikely();
           inRuntime();
           body.end();
         }

@@ -290,7 +290,7 @@ export function translate(input: FunctionInput): FunctionBody {
 /** Takes `weight` instructions from the budget; ends the run when there are not enough. */
 function spend(t: Translator, weight: number, slot: number): void {
   t.pushOverdrawn(weight);
-  t.body.open(Op.if);
+  t.body.openUnlikely();
   fault(t, layout.FAULT_BUDGET, slot, () => t.body.i64(0), 0);
   t.body.end();
 }

@@ -186,6 +186,8 @@ export interface FunctionType {
 export class FunctionBody extends Bytes {
   readonly #paramCount: number;
   readonly #locals: ValueType[] = [];
+  /** Where the unlikely ifs are, in bytes from the first instruction. */
+  readonly #unlikely: number[] = [];
   /** Blocks open at this point. */
   depth = 0;
 
@@ -245,6 +247,12 @@ export class FunctionBody extends Bytes {
     return this.byte(op).byte(VOID);
   }
 
+  /** Opens an if that is hardly ever taken: what is in it gets out of the way of the rest. */
+  openUnlikely(): this {
+    this.#unlikely.push(this.length);
+    return this.open(Op.if);
+  }
+
   else(): this {
     return this.byte(Op.else);
   }
@@ -254,8 +262,8 @@ export class FunctionBody extends Bytes {
     return this.byte(Op.end);
   }
 
-  /** The function's entry in the code section. */
-  encode(): Uint8Array {
+  /** The function's entry in the code section, and where in it the unlikely branches are. */
+  encode(): { code: Uint8Array; unlikely: number[] } {
     const groups: [number, ValueType][] = [];
     for (const type of this.#locals) {
       const last = groups.at(-1);
@@ -264,7 +272,8 @@ export class FunctionBody extends Bytes {
     }
     const head = new Bytes().unsigned(groups.length);
     for (const [count, type] of groups) head.unsigned(count).byte(type);
-    return head.append(this.bytes).byte(Op.end).bytes.slice();
+    const unlikely = this.#unlikely.map((at) => head.length + at);
+    return { code: head.append(this.bytes).byte(Op.end).bytes.slice(), unlikely };
   }
 }
 
@@ -352,13 +361,25 @@ export class ModuleBuilder {
           .byte(0)
           .unsigned(this.#imports.length + i);
     });
-    section(10, (s) => {
-      s.unsigned(this.#functions.length);
-      for (const { body, name } of this.#functions) {
-        if (!body) throw new Error(`function ${name} has no body`);
-        const code = body.encode();
-        s.unsigned(code.length).append(code);
+    const encoded = this.#functions.map(({ body, name }) => {
+      if (!body) throw new Error(`function ${name} has no body`);
+      return body.encode();
+    });
+    // The branch hinting proposal; engines that do not know it skip the section.
+    section(0, (s) => {
+      s.name('metadata.code.branch_hint');
+      const hinted = encoded
+        .map(({ unlikely }, i) => ({ unlikely, i }))
+        .filter(({ unlikely }) => unlikely.length > 0);
+      s.unsigned(hinted.length);
+      for (const { unlikely, i } of hinted) {
+        s.unsigned(this.#imports.length + i).unsigned(unlikely.length);
+        for (const at of unlikely) s.unsigned(at).unsigned(1).byte(0);
       }
+    });
+    section(10, (s) => {
+      s.unsigned(encoded.length);
+      for (const { code } of encoded) s.unsigned(code.length).append(code);
     });
     // The name section makes the module readable in dumps and profiles.
     section(0, (s) => {
