@@ -195,3 +195,12 @@ export function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provena
       return anyNumber;
   }
 }
+
+/** Distances up to this are worth following; larger ones leave every object. */
+export const MAX_SLACK = 2 ** 20;
+
+/** Registers r0 to r10, and the frame's 8-byte slots that hold something known, by offset from r10. */
+export interface State {
+  readonly regs: Provenance[];
+  readonly spills: Map<number, Provenance>;
+}
