@@ -38,7 +38,7 @@ function compiled(text: string, options: { checked?: boolean; maps?: [number, Ma
     refuseHelper: () => undefined,
   });
   const code = { steps, constants, context: xdp.context };
-  const bytes = compileProgram(code, { checked: options.checked ?? false, helpers: helperById });
+  const { bytes } = compileProgram(code, { checked: options.checked ?? false, helpers: helperById });
   const module = tools.readWasm(bytes, { readDebugNames: true, tail_call: true });
   module.validate();
   const wat = module.toText({ foldExprs: false, inlineExport: true });

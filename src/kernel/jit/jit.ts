@@ -5,7 +5,7 @@ import { catchFault } from '../memory/fault.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
 import type { Code } from './code.js';
 import { marked, moduleCompiler } from './compiler.js';
-import { compileProgram, type JitOptions } from './module.js';
+import { type CompiledProgram, compileProgram, type JitOptions } from './module.js';
 
 /** Runs after which a program counts as hot; optimising costs about as much as this many short runs save. */
 const HOT = 1000;
@@ -40,6 +40,7 @@ interface ModuleExports {
 
 export class JitProgram implements RunnableProgram {
   readonly #bytes: Uint8Array;
+  readonly #mayRunLong: boolean;
   readonly #memory: KernelMemory;
   readonly #table: ProgramTable;
   readonly #cpu: number;
@@ -49,7 +50,7 @@ export class JitProgram implements RunnableProgram {
   #optimized = false;
 
   private constructor(
-    bytes: Uint8Array,
+    { bytes, mayRunLong }: CompiledProgram,
     module: WebAssembly.Module,
     memory: KernelMemory,
     table: ProgramTable,
@@ -57,6 +58,7 @@ export class JitProgram implements RunnableProgram {
     program: number,
   ) {
     this.#bytes = bytes;
+    this.#mayRunLong = mayRunLong;
     this.#memory = memory;
     this.#table = table;
     this.#cpu = cpu;
@@ -74,9 +76,9 @@ export class JitProgram implements RunnableProgram {
     cpu: number,
     program: number,
   ): Promise<JitProgram> {
-    const bytes = compileProgram(code, options);
-    const module = await moduleCompiler().baseline(bytes);
-    return new JitProgram(bytes, module, memory, table, cpu, program);
+    const compiled = compileProgram(code, options);
+    const module = await moduleCompiler().baseline(compiled.bytes);
+    return new JitProgram(compiled, module, memory, table, cpu, program);
   }
 
   get codeSize(): number {
@@ -102,7 +104,8 @@ export class JitProgram implements RunnableProgram {
 
   async prepare(runs: number): Promise<void> {
     this.#runs += runs;
-    if (this.#optimized || this.#runs < HOT) return;
+    // V8 replaces no function that is running, so what may run long must be good from the first run on.
+    if (this.#optimized || (this.#runs < HOT && !this.#mayRunLong)) return;
     this.#optimized = true;
     this.#exports = this.#instantiate(await moduleCompiler().optimized(marked(this.#bytes)));
     this.#table.replace(this.#memory.u32(this.#program + layout.Program_entry), this.#exports.main);

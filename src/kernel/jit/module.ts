@@ -31,8 +31,18 @@ interface FunctionPlan {
   readonly provenance: FunctionProvenance;
 }
 
-/** Compiles a checked program (see verifier/structure.ts) to the bytes of a module. */
-export function compileProgram(code: Code, options: JitOptions): Uint8Array {
+export interface CompiledProgram {
+  /** The WebAssembly binary. */
+  readonly bytes: Uint8Array;
+  /** One run may take long: there is a loop of which it is not known that it is short. */
+  readonly mayRunLong: boolean;
+}
+
+/** Instructions of a loop, all its rounds together, up to which it is short. */
+const SHORT_LOOP = 1 << 16;
+
+/** Compiles a checked program (see verifier/structure.ts). */
+export function compileProgram(code: Code, options: JitOptions): CompiledProgram {
   const called = new Set<HelperDefinition>();
   for (const step of code.steps) {
     if (step?.does.kind !== 'call' || step.does.target !== 'helper') continue;
@@ -71,7 +81,14 @@ export function compileProgram(code: Code, options: JitOptions): Uint8Array {
       budget: translation.checked && (described.get(0)?.countsItself ?? false),
     }),
   );
-  return module.encode();
+  const mayRunLong = plans.some(({ flow, provenance }) =>
+    [...flow.loops.values()].some(({ header, members }) => {
+      let weight = 0;
+      for (const id of members) weight += flow.graph.blocks.get(id)?.weight ?? 0;
+      return !((provenance.rounds.get(header) ?? Number.POSITIVE_INFINITY) * weight <= SHORT_LOOP);
+    }),
+  );
+  return { bytes: module.encode(), mayRunLong };
 }
 
 /** The functions in an order in which callers come before callees, so that arguments are known. */
