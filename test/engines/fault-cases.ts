@@ -8,7 +8,7 @@ export const BEGIN = `
 `;
 
 /** A lookup of key `key`; r0 is what it finds. */
-const lookup = (map: string, key = 0) => `
+export const lookup = (map: string, key = 0) => `
   *(u32 *)(r10 - 4) = ${key}
   r2 = r10
   r2 += -4

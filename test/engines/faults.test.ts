@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toAssembly } from '../../src/isa/index.js';
-import { BEGIN, CASES } from './fault-cases.js';
+import { BEGIN, CASES, lookup } from './fault-cases.js';
 import { wrongProgram } from './faults.js';
 import { assembleWithMaps, type Outcome, Pair, type Result } from './pair.js';
 
