@@ -45,8 +45,8 @@ const run = (bin, ...args) => {
 };
 
 /**
- * Joins the command's modules into a few files: Node takes about as long to find fifty small ones as the command takes
- * to answer. What a command does not need stays in files of its own, loaded when it runs.
+ * Joins the command's modules, and those of the packages that it uses, into a few files: Node takes about as long to
+ * find a hundred small ones as the command takes to answer. What a command does not need stays in files of its own, loaded when it runs.
  */
 const bundleCommand = async (dist) => {
   const { build } = await import('esbuild');
@@ -59,7 +59,15 @@ const bundleCommand = async (dist) => {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    packages: 'external',
+    // What the real kernel needs is loaded only there.
+    external: ['koffi'],
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'inline',
+    // The packages that are CommonJS ask for Node's own modules.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   });
   rmSync(`${dist}/cli`, { recursive: true });
