@@ -16,12 +16,10 @@ const LOAD_ACQUIRE: u32 = 0x100;
 const STORE_RELEASE: u32 = 0x110;
 
 /** An unsigned value of `size` bytes. */
-// @ts-ignore: decorator
 @inline function loadSized(at: usize, size: u32): u64 {
   return size == 8 ? load<u64>(at) : size == 4 ? load<u32>(at) : size == 2 ? load<u16>(at) : load<u8>(at);
 }
 
-// @ts-ignore: decorator
 @inline function storeSized(at: usize, size: u32, value: u64): void {
   if (size == 8) store<u64>(at, value);
   else if (size == 4) store<u32>(at, value as u32);

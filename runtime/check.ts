@@ -19,7 +19,6 @@ export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): 
 }
 
 /** The offset in linear memory of a kernel pointer, or 0 when it is none. Packet pointers have no upper half. */
-// @ts-ignore: decorator
 @inline function offsetOf(pointer: u64): usize {
   return pointer >> 32 == POINTER_BASE >> 32 ? (pointer as usize) : 0;
 }

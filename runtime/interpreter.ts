@@ -36,32 +36,23 @@ const R8: usize = 64;
 const R9: usize = 72;
 const R10: usize = 80;
 
-// @ts-ignore: decorator
 @inline function imm64(word: u64): u64 { return ((word as i64) >> 32) as u64; }
-// @ts-ignore: decorator
 @inline function imm32(word: u64): u32 { return (word >> 32) as u32; }
-// @ts-ignore: decorator
 @inline function offset(word: u64): i32 { return (word as i32) >> 16; }
 
 /** Writes a 32-bit result: the upper half of the register becomes 0. */
-// @ts-ignore: decorator
 @inline function set32(register: usize, value: u32): void {
   store<u64>(register, value as u64);
 }
 
 /** The address of the instruction that comes after a conditional jump. */
-// @ts-ignore: decorator
 @inline function jump(taken: bool, next: usize, word: u64): usize {
   return taken ? next + ((offset(word) as usize) << 3) : next;
 }
 
-// @ts-ignore: decorator
 @inline function divide64(a: u64, b: u64): u64 { return b ? a / b : 0; }
-// @ts-ignore: decorator
 @inline function modulo64(a: u64, b: u64): u64 { return b ? a % b : a; }
-// @ts-ignore: decorator
 @inline function divide32(a: u32, b: u32): u32 { return b ? a / b : 0; }
-// @ts-ignore: decorator
 @inline function modulo32(a: u32, b: u32): u32 { return b ? a % b : a; }
 
 // The smallest number divided by -1 overflows: it stays as it is, and the remainder is 0.
@@ -82,7 +73,6 @@ function truncate(value: u64, bits: u32): u64 {
  * Where `pointer` is in linear memory, when the program may read (write) `size` bytes there. The stack and the
  * packet are looked at here, whatever else the program may touch by check_access.
  */
-// @ts-ignore: decorator
 @inline function reach(cpu: Cpu, stack: u64, pointer: u64, size: u32, write: u32, slot: u32): usize {
   if (pointer - stack > STACK_SIZE - size) {
     const inside = pointer - (cpu.packetStart as u64);

@@ -11,7 +11,6 @@ import {
   bpf_xdp_load_bytes, bpf_xdp_store_bytes,
 } from './xdp';
 
-// @ts-ignore: decorator
 @external('host', 'call_host')
 declare function call_host(cpu: usize, id: u32): void;
 

@@ -7,13 +7,11 @@ import { percpu_htab_lookup } from '../maps/hash';
 import { EPERM } from '../maps/errno';
 import { lookupInline, map_delete, PERCPU_ARRAY, PERCPU_HASH, updateInline } from '../maps/map';
 
-// @ts-ignore: decorator
 @inline function pointerOrNull(at: usize): u64 {
   return at ? POINTER_BASE | (at as u64) : 0;
 }
 
 /** Whether programs may write to the map. Linux's verifier sees to that; one that was not verified gets -EPERM. */
-// @ts-ignore: decorator
 @inline function isWritable(map: u64): bool {
   return (changetype<BpfMap>(map as usize).access & ACCESS_WRITE) != 0;
 }

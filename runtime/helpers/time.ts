@@ -1,7 +1,6 @@
 // Clocks in nanoseconds. The host has one steady clock, the time since the emulated kernel started; that
 // machine is never suspended, so its boot clock shows the same.
 
-// @ts-ignore: decorator
 @external('host', 'now')
 declare function now(): f64;
 

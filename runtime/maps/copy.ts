@@ -1,7 +1,6 @@
 // Copying small values: calling memory.copy costs more than the copy itself.
 
 /** Copies `size` bytes; the ranges may be the same, but do not overlap otherwise. */
-// @ts-ignore: decorator
 @inline
 export function copy(to: usize, from: usize, size: u32): void {
   if (size == 8) {

@@ -20,27 +20,22 @@ import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from './errno';
 const KEY: usize = 8;
 
 // Multiply-xorshift: the product's upper half depends on every bit of the key.
-// @ts-ignore: decorator
 @inline const MULTIPLIER: u64 = 0x9e3779b97f4a7c15;
 
-// @ts-ignore: decorator
 @inline function finish(mixed: u64): u32 {
   const product = mixed * MULTIPLIER;
   return (product ^ (product >> 32)) as u32;
 }
 
-// @ts-ignore: decorator
 @inline function hash4(key: usize, seed: u32): u32 {
   return (((load<u32>(key) ^ seed) as u64) * MULTIPLIER >> 32) as u32;
 }
 
-// @ts-ignore: decorator
 @inline function hash8(word: u64, seed: u32): u32 {
   const first = (word ^ (seed as u64)) * MULTIPLIER;
   return finish(first ^ (first >> 29));
 }
 
-// @ts-ignore: decorator
 @inline function hash16(low: u64, high: u64, seed: u32): u32 {
   const first = (low ^ (seed as u64)) * MULTIPLIER;
   return finish(rotl(first, 29) ^ high);
@@ -88,7 +83,6 @@ function sameBytes(a: usize, b: usize, size: u32): bool {
   return true;
 }
 
-// @ts-ignore: decorator
 @inline function head(header: BpfMap, hash: u32): usize {
   return header.buckets + ((hash & header.bucketMask) << 2);
 }
@@ -200,7 +194,6 @@ function giveBack(header: BpfMap, element: usize): void {
 }
 
 /** Puts an element with this key where `at` leads; `next` comes after it. */
-// @ts-ignore: decorator
 @inline function link(header: BpfMap, at: usize, element: usize, next: usize, key: usize, hash: u32): void {
   store<usize>(element, next);
   store<u32>(element, hash, 4);
@@ -245,7 +238,6 @@ export function htab_update(map: usize, key: usize, value: usize, flags: u64, cp
   return 0;
 }
 
-// @ts-ignore: decorator
 @inline function isError(result: i32): bool {
   return (result as u32) > 0xfffff000;
 }

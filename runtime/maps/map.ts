@@ -29,7 +29,6 @@ const LARGEST: u64 = (1 << 30) - 4096;
 
 let made: u32 = 0;
 
-// @ts-ignore: decorator
 @inline function round8(size: u64): u64 {
   return (size + 7) & ~7;
 }
@@ -110,7 +109,6 @@ export function map_destroy(map: usize): void {
 }
 
 /** map_lookup, for callers that want no further call in between. */
-// @ts-ignore: decorator
 @inline
 export function lookupInline(map: usize, key: usize, cpuId: u32): usize {
   const type = changetype<BpfMap>(map).type;
@@ -127,7 +125,6 @@ export function map_lookup(map: usize, key: usize, cpuId: u32): usize {
 }
 
 /** map_update, for callers that want no further call in between. */
-// @ts-ignore: decorator
 @inline
 export function updateInline(map: usize, key: usize, value: usize, flags: u64, cpuId: u32): i32 {
   const type = changetype<BpfMap>(map).type;
