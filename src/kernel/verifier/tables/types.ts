@@ -1,0 +1,337 @@
+// The shapes of the verifier's tables. Each fact of Linux 6.18 about helpers, contexts, maps and kfuncs is a row in
+// this folder; the verifier, the loader, `feature probe` and the docs read the rows.
+
+import type { AttachType, MapType, ProgType } from '../../../bpf/types.js';
+
+// ---------------------------------------------------------------------------------------------- helpers
+
+/** What a helper's argument must be (Linux: the base types of enum bpf_arg_type). */
+export type ArgKind =
+  /** Any initialised value; a pointer only where pointers may leak (ARG_ANYTHING). */
+  | 'anything'
+  /** A map, known when the program is verified. */
+  | 'const-map-ptr'
+  /** Memory of the map's key size. The map is an earlier argument. */
+  | 'map-key'
+  /** Memory of the map's value size. */
+  | 'map-value'
+  /** Memory whose size is the next argument, a `const-size` or `const-size-or-zero`. */
+  | 'mem'
+  /** Memory of `size` bytes. */
+  | 'fixed-mem'
+  /** Bytes of the `mem` before it, at least 1. */
+  | 'const-size'
+  | 'const-size-or-zero'
+  /** Bytes to reserve; a known constant, which becomes the size of the memory returned. */
+  | 'const-alloc-size-or-zero'
+  /** The program's context. */
+  | 'ctx'
+  /** A bpf_spin_lock in a map value or an allocated object. */
+  | 'spin-lock'
+  /** Something that begins as a sock_common: sock_common, sock, tcp_sock, xdp_sock and trusted BTF pointers to these. */
+  | 'sock-common'
+  /** A full socket. */
+  | 'socket'
+  /** A BTF pointer to the kernel structure `btf`. */
+  | 'btf-id'
+  /** As `sock-common`, and BTF pointers whose structure begins with a sock_common. */
+  | 'btf-id-sock-common'
+  /** Address of a per-CPU kernel variable. */
+  | 'percpu-btf-id'
+  /** What bpf_ringbuf_reserve gave. */
+  | 'ringbuf-mem'
+  /** A static subprogram: the callback. */
+  | 'func'
+  /** Stack memory of the caller, handed to the callback. */
+  | 'stack'
+  /** A zero-terminated string in a frozen read-only map value. */
+  | 'const-str'
+  /** A bpf_timer in a map value. */
+  | 'timer'
+  /** Where a kptr lies: a field of a map value or of an allocated object. */
+  | 'kptr-xchg-dest'
+  /** A dynptr on the stack. */
+  | 'dynptr';
+
+export interface HelperArg {
+  readonly kind: ArgKind;
+  /** NULL is allowed (PTR_MAYBE_NULL). */
+  readonly nullable?: true;
+  /** The helper only reads the memory (MEM_RDONLY), so read-only memory will do. */
+  readonly readOnly?: true;
+  /** The helper writes the memory (MEM_WRITE). */
+  readonly write?: true;
+  /** The memory need not be initialised (MEM_UNINIT): the helper fills it. A dynptr must not be there yet. */
+  readonly uninit?: true;
+  /** The memory must be aligned to its size (MEM_ALIGNED). */
+  readonly aligned?: true;
+  /** The reference that the argument holds is given back (OBJ_RELEASE). */
+  readonly release?: true;
+  /** Bytes of a `fixed-mem`. */
+  readonly size?: number;
+  /** Name of the kernel structure (`btf-id`, `socket` kinds). Absent on a `btf-id` that depends on the map or the lock. */
+  readonly btf?: string;
+  /** The only kind of dynptr that it takes; absent: any. */
+  readonly dynptr?: 'local' | 'ringbuf';
+}
+
+/** What a helper returns (Linux: the base types of enum bpf_return_type). */
+export type ReturnKind =
+  | 'integer'
+  | 'void'
+  | 'map-value'
+  | 'socket'
+  | 'tcp-sock'
+  | 'sock-common'
+  /** Memory whose size is the `const-alloc-size-or-zero` argument (RET_PTR_TO_RINGBUF_MEM). */
+  | 'ringbuf-mem'
+  /** Part of a dynptr's memory, as long as the constant `anything` argument before the flags says. */
+  | 'dynptr-mem'
+  /** What a per-CPU variable holds: a BTF pointer for a structure, memory of its size otherwise. */
+  | 'mem-or-btf-id'
+  | 'btf-id';
+
+export interface HelperReturn {
+  readonly kind: ReturnKind;
+  readonly nullable?: true;
+  readonly readOnly?: true;
+  readonly trusted?: true;
+  /** Name of the kernel structure of a `btf-id`; absent when it is that of an argument (bpf_kptr_xchg). */
+  readonly btf?: string;
+}
+
+/** Programs of one type, of all its attach types or of some. */
+export interface ProgramSelector {
+  readonly type: ProgType;
+  /** Expected attach types; absent: all that the type has. */
+  readonly attach?: readonly AttachType[];
+}
+
+/** Flags of a signature that a variant may change. */
+export interface HelperFlags {
+  /** Only for programs with a GPL-compatible licence. */
+  readonly gplOnly?: true;
+  /** Packet pointers may be given as memory, key or value (pkt_access), where the program type allows it. */
+  readonly packetAccess?: true;
+  /** Only where the program may sleep. */
+  readonly mightSleep?: true;
+  /** Caller-saved registers other than r0 survive, when the JIT inlines it (allow_fastcall). */
+  readonly fastcall?: true;
+}
+
+/** A signature that differs for some programs. */
+export interface HelperVariant extends HelperFlags {
+  readonly programs: readonly ProgramSelector[];
+  readonly args: readonly HelperArg[];
+  readonly returns: HelperReturn;
+}
+
+export interface HelperSignature extends HelperFlags {
+  /** BPF_FUNC_*. */
+  readonly id: number;
+  /** Without the `bpf_` prefix. */
+  readonly name: string;
+  readonly args: readonly HelperArg[];
+  readonly returns: HelperReturn;
+  /** It may move the packet: packet pointers are invalid after it (bpf_helper_changes_pkt_data). */
+  readonly changesPacket?: true;
+  /** What it returns is a reference that must be released. `map`: only for sockmap and sockhash. */
+  readonly acquires?: true | 'sockmap';
+  /** It calls its `func` argument: `now`, before it returns, or `later`, in another context. */
+  readonly callback?: 'now' | 'later';
+  /** First kernel that has it, where known. */
+  readonly since?: string;
+  /** Only in these attach points (kernel functions), for program types that attach to functions. */
+  readonly allowedHooks?: HookSet;
+  /** First match wins over the row itself. */
+  readonly variants?: readonly HelperVariant[];
+}
+
+/** Named sets of kernel functions (see hooks.ts). */
+export type HookSet = 'd-path' | 'ima' | 'bprm-creds';
+
+// --------------------------------------------------------------------------------------------- contexts
+
+/** Which sizes an access to a field may have. Every access must also lie inside the field. */
+export type SizeRule =
+  /** The whole field, at its offset. */
+  | 'exact'
+  /** Any power of two up to the unit, aligned to itself, inside one unit (bpf_ctx_narrow_access_ok). */
+  | 'narrow'
+  /** As `exact` for each unit, or 8 aligned bytes over two of them (bpf_ctx_wide_access_ok). */
+  | 'exact-or-wide'
+  | 'narrow-or-wide'
+  /** 1, 2, 4 or 8 bytes, aligned to the size, anywhere inside the field. */
+  | 'any';
+
+/** What a load from the context gives instead of a number. */
+export interface ContextPointer {
+  readonly kind:
+    | 'packet'
+    | 'packet-meta'
+    | 'packet-end'
+    | 'flow-keys'
+    | 'socket'
+    | 'sock-common'
+    | 'tp-buffer'
+    /** Memory of a size that grows with use (PTR_TO_BUF). */
+    | 'buffer'
+    | 'btf-id';
+  readonly nullable?: true;
+  readonly readOnly?: true;
+  readonly trusted?: true;
+  /** Kernel structure of a `btf-id`. */
+  readonly btf?: string;
+}
+
+/** Who may read or write a field, and in which sizes. */
+export interface FieldAccess {
+  readonly sizes: SizeRule;
+  /** Expected attach types that allow it; absent: all. */
+  readonly attach?: readonly AttachType[];
+}
+
+export interface ContextField {
+  readonly name: string;
+  readonly offset: number;
+  /** Bytes. An array is one field. */
+  readonly size: number;
+  /** Bytes of an element: the widest narrow access. Default: the field's size. */
+  readonly unit?: number;
+  readonly read?: FieldAccess;
+  readonly write?: FieldAccess;
+  readonly yields?: ContextPointer;
+}
+
+/** A context with a layout of its own. */
+export interface FieldContext {
+  readonly kind: 'fields';
+  /** Its C name (`__sk_buff`). */
+  readonly struct: string;
+  readonly size: number;
+  readonly fields: readonly ContextField[];
+}
+
+/** A context that is plain memory of numbers: pt_regs, raw tracepoint arguments, a tracepoint's record. */
+export interface MemoryContext {
+  readonly kind: 'memory';
+  readonly struct: string;
+  /** Bytes; an access ends at or before it. */
+  readonly size: number;
+  readonly read: readonly number[];
+  readonly write: readonly number[];
+  /** The offset must be a multiple of the access's size. */
+  readonly aligned: boolean;
+  /** Fields that follow other rules. */
+  readonly fields?: readonly ContextField[];
+}
+
+/** A context of 8-byte slots, one a parameter of the kernel function (or tracepoint) that is attached to, typed by BTF. */
+export interface ArgumentContext {
+  readonly kind: 'arguments';
+  /** Most arguments; the context has 8 bytes for each. */
+  readonly maxArgs: number;
+  /** The slot after the last argument holds the return value for these attach types. */
+  readonly returnSlot: readonly AttachType[];
+  /** Pointers are trusted (PTR_TRUSTED) for these attach types. */
+  readonly trusted: readonly AttachType[];
+}
+
+/** The kernel function has a context structure given by its program type (struct_ops, ext: those of the target). */
+export interface TargetContext {
+  readonly kind: 'target';
+}
+
+export type ContextDefinition = FieldContext | MemoryContext | ArgumentContext | TargetContext;
+
+/** What a program may return. */
+export interface ReturnRule {
+  /** Expected attach types it holds for; absent: the rest. */
+  readonly attach?: readonly AttachType[];
+  /** Smallest and largest value, both allowed; absent: anything. */
+  readonly range?: readonly [number, number];
+  /** Checked as a 32-bit value (return_32bit). */
+  readonly as32?: true;
+  /** A further text that Linux prints for the rejected program. */
+  readonly hint?: string;
+}
+
+export interface ProgramRules {
+  readonly type: ProgType;
+  /** Expected attach types that a load may name (bpf_prog_load_check_attach); absent: Linux does not look. */
+  readonly attachTypes?: readonly AttachType[];
+  readonly context: ContextDefinition;
+  /** Direct packet access (may_access_direct_pkt_data). */
+  readonly packet?: {
+    readonly read: true;
+    /** Absent: packets are read only. */
+    readonly write?: true;
+  };
+  /** LD_ABS and LD_IND are allowed (may_access_skb). */
+  readonly packetLoads?: true;
+  /** BPF_F_SLEEPABLE: `yes`, or for these attach types only; absent: never. */
+  readonly sleepable?: 'yes' | readonly AttachType[];
+  /** First match. */
+  readonly returns: readonly ReturnRule[];
+  /** Needs attach_btf_id (and attach_prog_fd for a program as target). */
+  readonly attachBtf?: true;
+  /** Needs CAP_NET_ADMIN or CAP_PERFMON beside CAP_BPF. */
+  readonly capability?: 'net-admin' | 'perfmon';
+  /** Contexts that global functions may name as their first parameter. */
+  readonly contextName: string;
+}
+
+// ------------------------------------------------------------------------------------------ maps, kfuncs
+
+/** Which helpers a map type works with, and the other way round. */
+export interface MapHelperRules {
+  readonly type: MapType;
+  /** The only helpers that take it (BPF_FUNC_* names without `bpf_`); absent: those that no other row claims. */
+  readonly helpers?: readonly string[];
+  /** Program types that may use it; absent: all. */
+  readonly programTypes?: readonly ProgType[];
+  /** A sleepable program may use it. */
+  readonly sleepable?: true;
+}
+
+export interface KfuncFlags {
+  /** Returns a reference (KF_ACQUIRE). */
+  readonly acquire?: true;
+  /** Takes one back (KF_RELEASE). */
+  readonly release?: true;
+  /** May return NULL (KF_RET_NULL). */
+  readonly retNull?: true;
+  /** Pointers must be trusted, never NULL unless `__nullable` (KF_TRUSTED_ARGS). */
+  readonly trustedArgs?: true;
+  readonly sleepable?: true;
+  readonly destructive?: true;
+  /** Pointers may be RCU-protected; the program checks them for NULL (KF_RCU). */
+  readonly rcu?: true;
+  /** Needs an RCU read section around it (KF_RCU_PROTECTED). */
+  readonly rcuProtected?: true;
+  readonly iterator?: 'new' | 'next' | 'destroy';
+  readonly fastcall?: true;
+}
+
+/** Where a kfunc may be called from (Linux: BTF_KFUNC_HOOK_*). */
+export type KfuncHook =
+  /** All program types. */
+  | 'common'
+  | 'xdp'
+  | 'tc'
+  | 'struct-ops'
+  | 'tracing'
+  | 'syscall'
+  | 'fmod-ret'
+  | 'cgroup'
+  | 'sched-act'
+  | 'sk-skb'
+  | 'socket-filter'
+  | 'lwt'
+  | 'netfilter'
+  | 'kprobe';
+
+export interface Kfunc extends KfuncFlags {
+  readonly name: string;
+  readonly hooks: readonly KfuncHook[];
+}
