@@ -6,7 +6,7 @@ import {
   ARG_READ_OR_NULL, ARG_WRITE, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY,
   FIRST_OFFSET, POINTER_BASE, Program,
 } from './layout';
-import { PROG_ARRAY } from './maps/map';
+import { PROG_ARRAY } from './maps/types';
 
 /** Ends the run: notes what happened and traps; the host reads it from the CPU. */
 export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): void {

@@ -90,7 +90,7 @@ export const FIRST_OFFSET: u32 = 0x10000;
   cpuStride: u32 = 0;
   /** Bit 0: programs may read; bit 1: programs may write. */
   access: u32 = 0;
-  /** Elements in use (hash). */
+  /** Elements in use; of an array all of them. */
   count: u32 = 0;
   /** Hash tables: bucket heads, number of buckets less one, first free element, hash seed. */
   buckets: usize = 0;
@@ -103,6 +103,10 @@ export const FIRST_OFFSET: u32 = 0x10000;
   spares: usize = 0;
   /** Number of possible CPUs. */
   cpus: u32 = 0;
+  /** map_extra: what it means is the type's. */
+  extra: u32 = 0;
+  /** What a type keeps besides the elements, in a structure of its own; 0 when it has none. */
+  state: usize = 0;
 }
 
 /** One packet in flight. Its first 24 bytes are the program's context, struct xdp_md. */
@@ -218,6 +222,8 @@ export const BpfMap_access: u32 = offsetof<BpfMap>('access');
 export const BpfMap_count: u32 = offsetof<BpfMap>('count');
 export const BpfMap_buckets: u32 = offsetof<BpfMap>('buckets');
 export const BpfMap_cpus: u32 = offsetof<BpfMap>('cpus');
+export const BpfMap_extra: u32 = offsetof<BpfMap>('extra');
+export const BpfMap_state: u32 = offsetof<BpfMap>('state');
 
 export const XdpFrame_size: u32 = offsetof<XdpFrame>();
 export const XdpFrame_data: u32 = offsetof<XdpFrame>('data');

@@ -2,10 +2,8 @@
 // linear memory, an int result is sign-extended to 64 bits.
 
 import { ACCESS_WRITE, BpfMap, Cpu, POINTER_BASE } from '../layout';
-import { percpu_array_lookup } from '../maps/array';
-import { percpu_htab_lookup } from '../maps/hash';
 import { EPERM } from '../maps/errno';
-import { lookupInline, map_delete, PERCPU_ARRAY, PERCPU_HASH, updateInline } from '../maps/map';
+import { lookupInline, map_delete, map_lookup_percpu, updateInline } from '../maps/map';
 
 @inline function pointerOrNull(at: usize): u64 {
   return at ? POINTER_BASE | (at as u64) : 0;
@@ -31,8 +29,5 @@ export function bpf_map_delete_elem(cpu: usize, r1: u64, r2: u64): u64 {
 }
 
 export function bpf_map_lookup_percpu_elem(cpu: usize, r1: u64, r2: u64, r3: u64): u64 {
-  const type = changetype<BpfMap>(r1 as usize).type;
-  if (type == PERCPU_ARRAY) return pointerOrNull(percpu_array_lookup(r1 as usize, r2 as usize, r3 as u32));
-  if (type == PERCPU_HASH) return pointerOrNull(percpu_htab_lookup(r1 as usize, r2 as usize, r3 as u32));
-  return 0;
+  return pointerOrNull(map_lookup_percpu(r1 as usize, r2 as usize, r3 as u32));
 }

@@ -8,6 +8,26 @@
 import { BpfMap } from '../layout';
 import { copy } from './copy';
 import { E2BIG, EEXIST, EINVAL, ENOENT, BPF_EXIST, BPF_NOEXIST } from './errno';
+import { place, round8 } from './place';
+
+export function array_create(draft: BpfMap): usize {
+  draft.count = draft.maxEntries;
+  return place(draft, 0, draft.maxEntries, round8(draft.valueSize), true);
+}
+
+export function percpu_array_create(draft: BpfMap): usize {
+  const size = round8(draft.valueSize);
+  draft.count = draft.maxEntries;
+  draft.cpuStride = (size * draft.maxEntries) as u32;
+  return place(draft, 0, (draft.maxEntries as u64) * draft.cpus, size, true);
+}
+
+/** Programs cannot read what is in there. */
+export function prog_array_create(draft: BpfMap): usize {
+  draft.count = draft.maxEntries;
+  draft.access = 0;
+  return place(draft, 0, draft.maxEntries, 4, true);
+}
 
 /** The value at the index that `key` points to, or 0. */
 export function array_lookup(map: usize, key: usize): usize {

@@ -15,9 +15,48 @@
 import { BpfMap } from '../layout';
 import { copy } from './copy';
 import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from './errno';
+import { HEADER, place, round8 } from './place';
+import { BPF_F_NO_PREALLOC } from './types';
 
 /** Offset of the key. */
 const KEY: usize = 8;
+
+/** How many hash tables were made: each has a seed of its own. */
+let made: u32 = 0;
+
+/** Makes a hash table: buckets, `spares` elements that are set aside, and room for `elements`. */
+function makeTable(draft: BpfMap, elements: u64, spares: u32, values: u64): usize {
+  let buckets: u64 = 1;
+  while (buckets < (draft.maxEntries as u64)) buckets <<= 1;
+  const valueOffset = 8 + round8(draft.keySize);
+  draft.valueOffset = valueOffset as u32;
+  draft.bucketMask = (buckets - 1) as u32;
+  draft.seed = ++made * 0x9e3779b1;
+  const map = place(draft, (buckets + spares) * 4, elements, valueOffset + values, false);
+  if (map) changetype<BpfMap>(map).buckets = map + HEADER;
+  return map;
+}
+
+export function htab_create(draft: BpfMap): usize {
+  // Replacing needs one more: each CPU's spare, or without preallocation one that is free at any time.
+  const spares: u32 = draft.flags & BPF_F_NO_PREALLOC ? 0 : draft.cpus;
+  const elements = (draft.maxEntries as u64) + (spares ? spares : 1) as u64;
+  const map = makeTable(draft, elements, spares, round8(draft.valueSize));
+  if (!map || !spares) return map;
+  const header = changetype<BpfMap>(map);
+  header.spares = header.buckets + ((header.bucketMask as usize) + 1 << 2);
+  for (let i: u32 = 0; i < spares; i++) {
+    store<usize>(header.spares + (i << 2), header.values + header.length);
+    header.length += header.elementSize;
+  }
+  return map;
+}
+
+export function percpu_htab_create(draft: BpfMap): usize {
+  const size = round8(draft.valueSize);
+  draft.cpuStride = size as u32;
+  return makeTable(draft, (draft.maxEntries as u64) + 1, 0, size * draft.cpus);
+}
 
 // Multiply-xorshift: the product's upper half depends on every bit of the key.
 @inline const MULTIPLIER: u64 = 0x9e3779b97f4a7c15;

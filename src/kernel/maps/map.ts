@@ -25,7 +25,15 @@ export type ProgramsByFd = (fd: number) => ProgramReference | undefined;
 
 /** The runtime's functions that are used here. Addresses come back as signed 32 bits. */
 interface MapRuntime {
-  map_create(type: number, key: number, value: number, entries: number, flags: number, cpus: number): number;
+  map_create(
+    type: number,
+    key: number,
+    value: number,
+    entries: number,
+    flags: number,
+    cpus: number,
+    extra: number,
+  ): number;
   map_destroy(map: number): void;
   map_lookup(map: number, key: number, cpu: number): number;
   map_lookup_copy(map: number, key: number, to: number): number;
@@ -149,6 +157,7 @@ export class KernelMap {
         this.maxEntries,
         this.flags,
         this.#cpus,
+        0,
       );
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;
@@ -166,8 +175,7 @@ export class KernelMap {
 
   /** Elements in use; for arrays all of them. */
   get count(): number {
-    const isHash = this.#memory.u32(this.address + layout.BpfMap_buckets) !== 0;
-    return isHash ? this.#memory.u32(this.address + layout.BpfMap_count) : this.maxEntries;
+    return this.#memory.u32(this.address + layout.BpfMap_count);
   }
 
   /** Bytes that Linux would charge. */
