@@ -20,7 +20,7 @@ import { attributes, type Fields, infos, NAME_LENGTH, Struct, type Values } from
 import { fdinfo, possibleCpus, wallClock } from './machine.js';
 import { type Command, type Native, native } from './native.js';
 import { runBatch, testRun } from './test-run.js';
-import { readTracePipe } from './trace-pipe.js';
+import { TracePipe } from './trace-pipe.js';
 import { loadWithLog } from './verifier-log.js';
 
 /** Map types whose values have a slot for each CPU. */
@@ -46,6 +46,7 @@ export class LinuxKernel implements Bpf, Disposable {
   readonly #owned = new Set<Fd>();
   readonly #shapes = new Map<Fd, Shape>();
   readonly #types = new Map<Fd, ProgType>();
+  readonly #tracePipe = new TracePipe();
 
   /** Throws a SkepError that says what is missing: Linux, the package koffi, or the rights. */
   constructor() {
@@ -54,6 +55,7 @@ export class LinuxKernel implements Bpf, Disposable {
 
   /** Closes all descriptors that are still open. */
   [Symbol.dispose](): void {
+    this.#tracePipe[Symbol.dispose]();
     for (const fd of this.#owned) this.#native.close(fd);
     this.#owned.clear();
     this.#shapes.clear();
@@ -300,7 +302,7 @@ export class LinuxKernel implements Bpf, Disposable {
   }
 
   async trace(listener: (event: TraceEvent) => void): Promise<Disposable> {
-    return readTracePipe(listener);
+    return this.#tracePipe.listen(listener);
   }
 }
 

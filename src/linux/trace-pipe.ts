@@ -1,10 +1,9 @@
-// trace_pipe: what programs print, of the whole machine. Reading takes the lines away from other readers.
+// What programs print, of the whole machine, as lines of trace_pipe in a trace buffer of our own (tracefs.ts).
 
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { TraceEvent } from '../bpf/bpf.js';
-import { BpfError, Errno } from '../bpf/errno.js';
+import { TraceInstance } from './tracefs.js';
 
-const PLACES = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trace_pipe'];
 /** Milliseconds between two looks. */
 const INTERVAL = 20;
 
@@ -22,56 +21,74 @@ export function parseTraceLine(line: string): TraceEvent | undefined {
   };
 }
 
-function open(): number {
-  for (const place of PLACES) {
-    try {
-      return openSync(place, constants.O_RDONLY | constants.O_NONBLOCK);
-    } catch {}
-  }
-  throw new BpfError(
-    'trace_pipe',
-    Errno.ENOSYS,
-    `cannot be read: neither ${PLACES.join(' nor ')} is there for this user`,
-  );
-}
+/** The trace buffer of a kernel and who listens to it. Nothing is set up before somebody does. */
+export class TracePipe implements Disposable {
+  readonly #listeners = new Set<(event: TraceEvent) => void>();
+  readonly #buffer = new Uint8Array(1 << 16);
+  readonly #decoder = new TextDecoder();
+  #instance: TraceInstance | undefined;
+  #fd: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #rest = '';
 
-/** Calls `listener` for each line that a program prints from now on. */
-export function readTracePipe(listener: (event: TraceEvent) => void): Disposable {
-  const fd = open();
-  const buffer = new Uint8Array(1 << 16);
-  const decoder = new TextDecoder();
-  let rest = '';
-  const look = (report: boolean) => {
+  /** Calls `listener` for each line from now on. Disposing hands out what has been printed until then, and ends it. */
+  listen(listener: (event: TraceEvent) => void): Disposable {
+    const fd = this.#open();
+    // What was printed before is for those who listened then.
+    this.#look(fd);
+    this.#listeners.add(listener);
+    this.#timer ??= setInterval(() => this.#look(fd), INTERVAL).unref();
+    return {
+      [Symbol.dispose]: () => {
+        if (!this.#listeners.has(listener)) return;
+        try {
+          this.#look(fd);
+        } finally {
+          this.#listeners.delete(listener);
+          if (this.#listeners.size === 0) this.#rests();
+        }
+      },
+    };
+  }
+
+  #rests(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #open(): number {
+    this.#instance ??= new TraceInstance();
+    this.#fd ??= openSync(this.#instance.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    return this.#fd;
+  }
+
+  #look(fd: number): void {
     for (;;) {
       let size: number;
       try {
-        size = readSync(fd, buffer);
+        size = readSync(fd, this.#buffer);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
         throw error;
       }
       if (size === 0) return;
-      const lines = (rest + decoder.decode(buffer.subarray(0, size), { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      if (!report) continue;
+      const text = this.#rest + this.#decoder.decode(this.#buffer.subarray(0, size), { stream: true });
+      const lines = text.split('\n');
+      this.#rest = lines.pop() ?? '';
       for (const line of lines) {
         const event = parseTraceLine(line);
-        if (event) listener(event);
+        if (event) for (const listener of this.#listeners) listener(event);
       }
     }
-  };
-  // What was printed before is not ours.
-  look(false);
-  const timer = setInterval(() => look(true), INTERVAL);
-  timer.unref();
-  return {
-    [Symbol.dispose]() {
-      clearInterval(timer);
-      try {
-        look(true);
-      } finally {
-        closeSync(fd);
-      }
-    },
-  };
+  }
+
+  /** Gives the trace buffer back. */
+  [Symbol.dispose](): void {
+    this.#rests();
+    this.#listeners.clear();
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    this.#instance?.[Symbol.dispose]();
+    this.#instance = undefined;
+  }
 }
