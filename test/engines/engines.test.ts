@@ -7,8 +7,8 @@ import { expect, test } from 'vitest';
 import { toAssembly } from '../../src/isa/index.js';
 import { runReference } from '../conformance/reference.js';
 import { runRaw } from '../conformance/run.js';
+import { codeOf, type RandomProgram, randomProgram } from '../generate/raw.js';
 import { missingKernel, needs } from '../require.js';
-import { codeOf, type RandomProgram, randomProgram } from './generator.js';
 
 const RUNS = Number(process.env.SKEP_ENGINE_RUNS ?? 10_000);
 
