@@ -9,6 +9,8 @@ import type { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 export type ArgKind =
   /** Any initialised value; a pointer only where pointers may leak (ARG_ANYTHING). */
   | 'anything'
+  /** A number (ARG_SCALAR). */
+  | 'scalar'
   /** A map, known when the program is verified. */
   | 'const-map-ptr'
   /** Memory of the map's key size. The map is an earlier argument. */
@@ -113,10 +115,12 @@ export interface HelperFlags {
   readonly gplOnly?: true;
   /** Packet pointers may be given as memory, key or value (pkt_access), where the program type allows it. */
   readonly packetAccess?: true;
-  /** Only where the program may sleep. */
-  readonly mightSleep?: true;
+  /** It may sleep, so only a sleepable program may call it; `when-sleepable`: it sleeps in such programs alone. */
+  readonly mightSleep?: true | 'when-sleepable';
   /** Caller-saved registers other than r0 survive, when the JIT inlines it (allow_fastcall). */
   readonly fastcall?: true;
+  /** Only in these attach points (kernel functions), for program types that attach to functions. */
+  readonly allowedHooks?: HookSet;
 }
 
 /** A signature that differs for some programs. */
@@ -137,18 +141,18 @@ export interface HelperSignature extends HelperFlags {
   readonly changesPacket?: true;
   /** What it returns is a reference that must be released. `map`: only for sockmap and sockhash. */
   readonly acquires?: true | 'sockmap';
+  /** It returns its socket argument as another type, with the reference that the argument holds (is_ptr_cast_function). */
+  readonly castsSocket?: true;
   /** It calls its `func` argument: `now`, before it returns, or `later`, in another context. */
   readonly callback?: 'now' | 'later';
   /** First kernel that has it, where known. */
   readonly since?: string;
-  /** Only in these attach points (kernel functions), for program types that attach to functions. */
-  readonly allowedHooks?: HookSet;
   /** First match wins over the row itself. */
   readonly variants?: readonly HelperVariant[];
 }
 
 /** Named sets of kernel functions (see hooks.ts). */
-export type HookSet = 'd-path' | 'ima' | 'bprm-creds';
+export type HookSet = 'd-path' | 'sleepable-lsm' | 'sk-storage-tracing';
 
 // --------------------------------------------------------------------------------------------- contexts
 
