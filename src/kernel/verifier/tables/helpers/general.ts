@@ -10,7 +10,6 @@ import {
   fixedOut,
   func,
   integer,
-  map,
   memIn,
   memInOrNull,
   memInOutOrNull,

@@ -11,6 +11,7 @@ import {
   fixedOut,
   func,
   integer,
+  map,
   memIn,
   memInOrNull,
   memInOut,
