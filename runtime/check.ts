@@ -2,11 +2,12 @@
 // accepted needs none of this.
 
 import {
-  ACCESS_READ, ACCESS_WRITE, ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PROG_ARRAY, ARG_READ,
-  ARG_READ_OR_NULL, ARG_WRITE, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY,
-  FIRST_OFFSET, POINTER_BASE, Program,
+  ACCESS_READ, ACCESS_WRITE, ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PERF_EVENT_ARRAY, ARG_PROG_ARRAY,
+  ARG_READ, ARG_READ_OR_NULL, ARG_REDIRECT_MAP, ARG_RINGBUF, ARG_RINGBUF_RECORD, ARG_WRITE, BpfMap, Cpu,
+  FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY, FIRST_OFFSET, POINTER_BASE, Program,
 } from './layout';
-import { PROG_ARRAY } from './maps/types';
+import { mapAround, reachesMap, reachesRecord } from './maps/reach';
+import { CPUMAP, DEVMAP, DEVMAP_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, RINGBUF, XSKMAP } from './maps/types';
 
 /** Ends the run: notes what happened and traps; the host reads it from the CPU. */
 export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): void {
@@ -21,16 +22,6 @@ export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): 
 /** The offset in linear memory of a kernel pointer, or 0 when it is none. Packet pointers have no upper half. */
 @inline function offsetOf(pointer: u64): usize {
   return pointer >> 32 == POINTER_BASE >> 32 ? (pointer as usize) : 0;
-}
-
-/** Whether [at, at + size) lies in one value of a map. */
-function inMap(map: BpfMap, at: usize, size: u32): bool {
-  const offset = at - map.values;
-  if (offset >= map.length) return false;
-  let inside = (offset as u32) % map.elementSize - map.valueOffset;
-  if (inside >= map.elementSize) return false;
-  if (map.cpuStride && map.valueOffset) inside %= map.cpuStride;
-  return inside + size <= map.valueSize;
 }
 
 /** Ends the run unless the program may read (or write) `size` bytes at `pointer`. `size` is below 2^31. */
@@ -49,9 +40,9 @@ export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot
     return;
   }
   for (let i: u32 = 0; i < program.mapCount; i++) {
-    const map = changetype<BpfMap>(load<usize>(program.maps + (i << 2)));
-    if (inMap(map, at, size)) {
-      if (!(map.access & (write ? ACCESS_WRITE : ACCESS_READ))) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
+    const map = mapAround(load<usize>(program.maps + (i << 2)), at, size);
+    if (map) {
+      if (!(changetype<BpfMap>(map).access & (write ? ACCESS_WRITE : ACCESS_READ))) fault(cpu, FAULT_READ_ONLY, slot, pointer, size);
       return;
     }
   }
@@ -61,12 +52,33 @@ export function check_access(cpu: Cpu, pointer: u64, size: u32, write: u32, slot
 /** The map that a helper was given, or the end of the run. */
 export function check_map(cpu: Cpu, pointer: u64, slot: u32): usize {
   const program = changetype<Program>(cpu.program);
+  const at = offsetOf(pointer);
   for (let i: u32 = 0; i < program.mapCount; i++) {
-    const map = load<usize>(program.maps + (i << 2));
-    if (pointer == (POINTER_BASE | (map as u64))) return map;
+    if (at && reachesMap(load<usize>(program.maps + (i << 2)), at)) return at;
   }
   fault(cpu, FAULT_ARGUMENT, slot, pointer, 0);
   return 0;
+}
+
+/** A map of type `type`, or the end of the run. */
+@inline function checkMapType(cpu: Cpu, pointer: u64, type: u32, slot: u32): void {
+  if (changetype<BpfMap>(check_map(cpu, pointer, slot)).type != type) fault(cpu, FAULT_ARGUMENT, slot, pointer, 0);
+}
+
+function checkRedirectMap(cpu: Cpu, pointer: u64, slot: u32): void {
+  const type = changetype<BpfMap>(check_map(cpu, pointer, slot)).type;
+  const redirects = type == DEVMAP || type == DEVMAP_HASH || type == CPUMAP || type == XSKMAP;
+  if (!redirects) fault(cpu, FAULT_ARGUMENT, slot, pointer, 0);
+}
+
+/** The data of a record that is being written to a ring buffer, or the end of the run. */
+function checkRecord(cpu: Cpu, pointer: u64, slot: u32): void {
+  const program = changetype<Program>(cpu.program);
+  const at = offsetOf(pointer);
+  for (let i: u32 = 0; i < program.mapCount; i++) {
+    if (at && reachesRecord(load<usize>(program.maps + (i << 2)), at)) return;
+  }
+  fault(cpu, FAULT_ARGUMENT, slot, pointer, 0);
 }
 
 /** Checks one argument of a helper; `next` is the argument after it, `first` the first. */
@@ -76,11 +88,22 @@ function checkArgument(cpu: Cpu, kind: u32, value: u64, next: u64, first: u64, s
   } else if (kind == ARG_MAP) {
     check_map(cpu, value, slot);
   } else if (kind == ARG_PROG_ARRAY) {
-    if (changetype<BpfMap>(check_map(cpu, value, slot)).type != PROG_ARRAY) fault(cpu, FAULT_ARGUMENT, slot, value, 0);
+    checkMapType(cpu, value, PROG_ARRAY, slot);
+  } else if (kind == ARG_RINGBUF) {
+    checkMapType(cpu, value, RINGBUF, slot);
+  } else if (kind == ARG_PERF_EVENT_ARRAY) {
+    checkMapType(cpu, value, PERF_EVENT_ARRAY, slot);
+  } else if (kind == ARG_REDIRECT_MAP) {
+    checkRedirectMap(cpu, value, slot);
+  } else if (kind == ARG_RINGBUF_RECORD) {
+    checkRecord(cpu, value, slot);
   } else if (kind == ARG_MAP_KEY) {
     check_access(cpu, value, changetype<BpfMap>(first as usize).keySize, 0, slot);
   } else if (kind == ARG_MAP_VALUE) {
     check_access(cpu, value, changetype<BpfMap>(first as usize).valueSize, 0, slot);
+  } else if (kind == ARG_MAP_VALUE_OUT) {
+    const map = changetype<BpfMap>(first as usize);
+    check_access(cpu, value, map.valueSize, map.type == BLOOM_FILTER ? 0 : 1, slot);
   } else if (kind == ARG_READ || kind == ARG_WRITE || kind == ARG_READ_OR_NULL) {
     if (next > 0x1fffffff) fault(cpu, FAULT_ARGUMENT, slot, next, 0);
     if (kind == ARG_READ_OR_NULL && !next) return;

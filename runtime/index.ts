@@ -24,11 +24,19 @@ export {
   percpu_htab_update,
 } from './maps/hash';
 export {
-  map_create, map_delete, map_destroy, map_lookup, map_lookup_copy, map_next_key, map_update, map_update_all,
+  map_create, map_delete, map_destroy, map_lookup, map_lookup_and_delete, map_lookup_copy, map_next_key, map_update,
+  map_update_all,
 } from './maps/map';
+export { redirect_map_may_update } from './maps/devmap';
+export { perf_buffer_create, perf_buffer_peek, perf_buffer_release, perf_buffer_wakeups } from './maps/perf';
+export {
+  ringbuf_length, ringbuf_peek, ringbuf_release, ringbuf_wakeups, user_ringbuf_put,
+} from './maps/ringbuf';
 export * from './helpers/checksum';
 export * from './helpers/cpu';
 export * from './helpers/maps';
+export * from './helpers/redirect';
+export * from './helpers/ringbuf';
 export * from './helpers/time';
 export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';

@@ -47,9 +47,11 @@ export const FIRST_OFFSET: u32 = 0x10000;
   arg4: u64 = 0;
   arg5: u64 = 0;
   result: u64 = 0;
-  /** What the last bpf_redirect asked for. */
+  /** What the last bpf_redirect or bpf_redirect_map asked for; the map (address) is 0 for the former. */
   redirectIfindex: u32 = 0;
   redirectFlags: u32 = 0;
+  redirectMap: usize = 0;
+  redirectIndex: u32 = 0;
   /** State of get_prandom_u32, never 0. */
   random: u64 = 0;
   /** The interpreter's state (an Interpreter); 0 until it has run on this CPU. */
@@ -179,6 +181,8 @@ export const Cpu_arg1: u32 = offsetof<Cpu>('arg1');
 export const Cpu_result: u32 = offsetof<Cpu>('result');
 export const Cpu_redirectIfindex: u32 = offsetof<Cpu>('redirectIfindex');
 export const Cpu_redirectFlags: u32 = offsetof<Cpu>('redirectFlags');
+export const Cpu_redirectMap: u32 = offsetof<Cpu>('redirectMap');
+export const Cpu_redirectIndex: u32 = offsetof<Cpu>('redirectIndex');
 export const Cpu_random: u32 = offsetof<Cpu>('random');
 
 export const Cpu_interpreter: u32 = offsetof<Cpu>('interpreter');
@@ -270,6 +274,15 @@ export const ARG_WRITE: u32 = 6;
 export const ARG_READ_OR_NULL: u32 = 7;
 /** A program array. */
 export const ARG_PROG_ARRAY: u32 = 8;
+/** Writable memory of the map's value size; for a Bloom filter, which only reads it, readable memory. */
+export const ARG_MAP_VALUE_OUT: u32 = 9;
+/** A ring buffer that programs write to; the data of one of its records that is being written. */
+export const ARG_RINGBUF: u32 = 9;
+export const ARG_RINGBUF_RECORD: u32 = 10;
+/** A map that packets are redirected to. */
+export const ARG_REDIRECT_MAP: u32 = 11;
+/** A perf event array. */
+export const ARG_PERF_EVENT_ARRAY: u32 = 12;
 
 /** Helper numbers are below this. */
 export const HELPERS: u32 = 256;

@@ -18,9 +18,6 @@ const ETH_HLEN: u32 = 14;
 /** Metadata is at most this long: its length is kept in 8 bits. */
 const METADATA: u32 = 255;
 
-const XDP_ABORTED: u64 = 0;
-const XDP_REDIRECT: u64 = 4;
-
 /** Moves the start of the packet, and its metadata with it. */
 export function bpf_xdp_adjust_head(cpu: usize, r1: u64, r2: u64): u64 {
   const frame = changetype<XdpFrame>(r1 as usize);
@@ -86,13 +83,4 @@ export function bpf_xdp_store_bytes(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u
   if (error) return error as u64;
   memory.copy(frame.data + (r2 as u32), r3 as usize, r4 as u32);
   return 0;
-}
-
-/** Notes the device; the program is to return what this returns. */
-export function bpf_redirect(cpu: usize, r1: u64, r2: u64): u64 {
-  if (r2) return XDP_ABORTED;
-  const owner = changetype<Cpu>(cpu);
-  owner.redirectIfindex = r1 as u32;
-  owner.redirectFlags = 0;
-  return XDP_REDIRECT;
 }

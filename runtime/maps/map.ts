@@ -9,13 +9,26 @@ import {
   array_create, array_lookup, array_next_key, array_update, percpu_array_create, percpu_array_lookup,
   percpu_array_update, percpu_array_update_all, prog_array_create,
 } from './array';
+import {
+  devmap_create, devmap_delete, devmap_hash_create, devmap_hash_delete, devmap_hash_lookup, devmap_hash_next_key,
+  devmap_hash_update, devmap_lookup, devmap_update,
+} from './devmap';
+import { bloom_create, bloom_peek, bloom_push } from './bloom';
 import { EINVAL, ENOENT, EOPNOTSUPP } from './errno';
 import {
   htab_create, htab_delete, htab_lookup, htab_next_key, htab_update, percpu_htab_create, percpu_htab_lookup,
   percpu_htab_update, percpu_htab_update_all,
 } from './hash';
+import {
+  array_of_maps_create, array_of_maps_lookup, hash_of_maps_create, hash_of_maps_lookup,
+} from './inner';
+import { perf_event_array_create } from './perf';
 import { round8 } from './place';
-import { ARRAY, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, HASH, PERCPU_ARRAY, PERCPU_HASH, PROG_ARRAY } from './types';
+import { ringbuf_create } from './ringbuf';
+import {
+  ARRAY, ARRAY_OF_MAPS, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CPUMAP, DEVMAP, DEVMAP_HASH, HASH, HASH_OF_MAPS,
+  PERCPU_ARRAY, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, RINGBUF, USER_RINGBUF, XSKMAP,
+} from './types';
 
 /** The header of a map that is being made. */
 const draft = changetype<BpfMap>(memory.data(offsetof<BpfMap>(), 8));
@@ -41,8 +54,23 @@ export function map_create(
     case HASH: return htab_create(draft);
     case ARRAY: return array_create(draft);
     case PROG_ARRAY: return prog_array_create(draft);
+    case PERF_EVENT_ARRAY: return perf_event_array_create(draft);
     case PERCPU_HASH: return percpu_htab_create(draft);
     case PERCPU_ARRAY: return percpu_array_create(draft);
+    case LRU_HASH: return lru_htab_create(draft);
+    case LRU_PERCPU_HASH: return lru_percpu_htab_create(draft);
+    case LPM_TRIE: return lpm_create(draft);
+    case QUEUE:
+    case STACK: return queue_create(draft);
+    case BLOOM_FILTER: return bloom_create(draft);
+    case ARRAY_OF_MAPS: return array_of_maps_create(draft);
+    case HASH_OF_MAPS: return hash_of_maps_create(draft);
+    case DEVMAP:
+    case CPUMAP:
+    case XSKMAP: return devmap_create(draft);
+    case DEVMAP_HASH: return devmap_hash_create(draft);
+    case RINGBUF:
+    case USER_RINGBUF: return ringbuf_create(draft);
     default: return 0;
   }
 }
@@ -67,6 +95,12 @@ export function lookupInline(map: usize, key: usize, cpuId: u32): usize {
     case PROG_ARRAY: return array_lookup(map, key);
     case PERCPU_HASH: return percpu_htab_lookup(map, key, cpuId);
     case PERCPU_ARRAY: return percpu_array_lookup(map, key, cpuId);
+    case ARRAY_OF_MAPS: return array_of_maps_lookup(map, key);
+    case HASH_OF_MAPS: return hash_of_maps_lookup(map, key);
+    case DEVMAP:
+    case CPUMAP:
+    case XSKMAP: return devmap_lookup(map, key);
+    case DEVMAP_HASH: return devmap_hash_lookup(map, key);
     default: return 0;
   }
 }
@@ -81,6 +115,7 @@ export function map_lookup_percpu(map: usize, key: usize, cpuId: u32): usize {
   switch (typeOf(map)) {
     case PERCPU_HASH: return percpu_htab_lookup(map, key, cpuId);
     case PERCPU_ARRAY: return percpu_array_lookup(map, key, cpuId);
+    case LRU_PERCPU_HASH: return lru_htab_lookup(map, key, cpuId);
     default: return 0;
   }
 }
@@ -93,6 +128,12 @@ export function updateInline(map: usize, key: usize, value: usize, flags: u64, c
     case ARRAY: return array_update(map, key, value, flags);
     case PERCPU_HASH: return percpu_htab_update(map, key, value, flags, cpuId);
     case PERCPU_ARRAY: return percpu_array_update(map, key, value, flags, cpuId);
+    case LRU_HASH: return lru_htab_update(map, key, value, flags, cpuId);
+    case LRU_PERCPU_HASH: return lru_percpu_htab_update(map, key, value, flags, cpuId);
+    case LPM_TRIE: return lpm_update(map, key, value, flags);
+    case QUEUE:
+    case STACK:
+    case BLOOM_FILTER: return -EINVAL;
     default: return -EOPNOTSUPP;
   }
 }
@@ -106,16 +147,37 @@ export function map_update(map: usize, key: usize, value: usize, flags: u64, cpu
 export function map_delete(map: usize, key: usize): i32 {
   switch (typeOf(map)) {
     case HASH:
-    case PERCPU_HASH: return htab_delete(map, key);
+    case PERCPU_HASH:
+    case HASH_OF_MAPS: return htab_delete(map, key);
+    case DEVMAP:
+    case CPUMAP:
+    case XSKMAP: return devmap_delete(map, key);
+    case DEVMAP_HASH: return devmap_hash_delete(map, key);
     default: return -EINVAL;
   }
 }
 
 // ---- what the system call does
 
-/** Copies the value (all CPUs' slots of a per-CPU map) to `to`; 0 or -ENOENT. */
+/** Copies the value (all CPUs' slots of a per-CPU map) to `to`; 0 or -ENOENT. It does not count as use. */
 export function map_lookup_copy(map: usize, key: usize, to: usize): i32 {
-  return copyValue(changetype<BpfMap>(map), map_lookup(map, key, 0), to);
+  const header = changetype<BpfMap>(map);
+  switch (header.type) {
+    case QUEUE:
+    case STACK:
+    case BLOOM_FILTER: return map_peek(map, to);
+    case LRU_HASH:
+    case LRU_PERCPU_HASH: return copyValue(header, htab_lookup(map, key), to);
+    default: return copyValue(header, map_lookup(map, key, 0), to);
+  }
+}
+
+/** The same, and the key is gone. */
+export function map_lookup_and_delete(map: usize, key: usize, to: usize): i32 {
+  const type = typeOf(map);
+  if (type == QUEUE || type == STACK) return map_pop(map, to);
+  const result = map_lookup_copy(map, key, to);
+  return result ? result : map_delete(map, key);
 }
 
 /** Copies the value at `value`, of a per-CPU map CPU 0's and those of all others. */
@@ -136,6 +198,14 @@ export function map_update_all(map: usize, key: usize, value: usize, flags: u64)
   switch (typeOf(map)) {
     case PERCPU_HASH: return percpu_htab_update_all(map, key, value, flags);
     case PERCPU_ARRAY: return percpu_array_update_all(map, key, value, flags);
+    case LRU_PERCPU_HASH: return lru_percpu_htab_update_all(map, key, value, flags);
+    case QUEUE:
+    case STACK:
+    case BLOOM_FILTER: return map_push(map, value, flags);
+    case HASH_OF_MAPS: return htab_update(map, key, value, flags, 0);
+    case DEVMAP:
+    case CPUMAP: return devmap_update(map, key, value);
+    case DEVMAP_HASH: return devmap_hash_update(map, key, value);
     default: return map_update(map, key, value, flags, 0);
   }
 }
@@ -144,7 +214,9 @@ export function map_update_all(map: usize, key: usize, value: usize, flags: u64)
 export function map_next_key(map: usize, key: usize, next: usize): i32 {
   switch (typeOf(map)) {
     case HASH:
-    case PERCPU_HASH: return htab_next_key(map, key, next);
+    case PERCPU_HASH:
+    case HASH_OF_MAPS: return htab_next_key(map, key, next);
+    case DEVMAP_HASH: return devmap_hash_next_key(map, key, next);
     default: return array_next_key(map, key, next);
   }
 }
