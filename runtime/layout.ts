@@ -277,12 +277,12 @@ export const ARG_PROG_ARRAY: u32 = 8;
 /** Writable memory of the map's value size; for a Bloom filter, which only reads it, readable memory. */
 export const ARG_MAP_VALUE_OUT: u32 = 9;
 /** A ring buffer that programs write to; the data of one of its records that is being written. */
-export const ARG_RINGBUF: u32 = 9;
-export const ARG_RINGBUF_RECORD: u32 = 10;
+export const ARG_RINGBUF: u32 = 10;
+export const ARG_RINGBUF_RECORD: u32 = 11;
 /** A map that packets are redirected to. */
-export const ARG_REDIRECT_MAP: u32 = 11;
+export const ARG_REDIRECT_MAP: u32 = 12;
 /** A perf event array. */
-export const ARG_PERF_EVENT_ARRAY: u32 = 12;
+export const ARG_PERF_EVENT_ARRAY: u32 = 13;
 
 /** Helper numbers are below this. */
 export const HELPERS: u32 = 256;
