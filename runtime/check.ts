@@ -2,12 +2,13 @@
 // accepted needs none of this.
 
 import {
-  ACCESS_READ, ACCESS_WRITE, ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_PERF_EVENT_ARRAY, ARG_PROG_ARRAY,
-  ARG_READ, ARG_READ_OR_NULL, ARG_REDIRECT_MAP, ARG_RINGBUF, ARG_RINGBUF_RECORD, ARG_WRITE, BpfMap, Cpu,
-  FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY, FIRST_OFFSET, POINTER_BASE, Program,
+  ACCESS_READ, ACCESS_WRITE, ARG_CTX, ARG_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_MAP_VALUE_OUT,
+  ARG_PERF_EVENT_ARRAY, ARG_PROG_ARRAY, ARG_READ, ARG_READ_OR_NULL, ARG_REDIRECT_MAP, ARG_RINGBUF,
+  ARG_RINGBUF_RECORD, ARG_WRITE, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BOUNDS, FAULT_NULL, FAULT_READ_ONLY,
+  FIRST_OFFSET, POINTER_BASE, Program,
 } from './layout';
 import { mapAround, reachesMap, reachesRecord } from './maps/reach';
-import { CPUMAP, DEVMAP, DEVMAP_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, RINGBUF, XSKMAP } from './maps/types';
+import { BLOOM_FILTER, CPUMAP, DEVMAP, DEVMAP_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, RINGBUF, XSKMAP } from './maps/types';
 
 /** Ends the run: notes what happened and traps; the host reads it from the CPU. */
 export function fault(cpu: Cpu, kind: u32, slot: u32, address: u64, size: u32): void {

@@ -3,7 +3,7 @@
 
 import { ACCESS_WRITE, BpfMap, Cpu, POINTER_BASE } from '../layout';
 import { EPERM } from '../maps/errno';
-import { lookupInline, map_delete, map_lookup_percpu, updateInline } from '../maps/map';
+import { lookupInline, map_delete, map_lookup_percpu, map_peek, map_pop, map_push, updateInline } from '../maps/map';
 
 @inline function pointerOrNull(at: usize): u64 {
   return at ? POINTER_BASE | (at as u64) : 0;
@@ -26,6 +26,20 @@ export function bpf_map_update_elem(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u
 export function bpf_map_delete_elem(cpu: usize, r1: u64, r2: u64): u64 {
   if (!isWritable(r1)) return -EPERM as i64 as u64;
   return map_delete(r1 as usize, r2 as usize) as i64 as u64;
+}
+
+export function bpf_map_push_elem(cpu: usize, r1: u64, r2: u64, r3: u64): u64 {
+  if (!isWritable(r1)) return -EPERM as i64 as u64;
+  return map_push(r1 as usize, r2 as usize, r3) as i64 as u64;
+}
+
+export function bpf_map_pop_elem(cpu: usize, r1: u64, r2: u64): u64 {
+  if (!isWritable(r1)) return -EPERM as i64 as u64;
+  return map_pop(r1 as usize, r2 as usize) as i64 as u64;
+}
+
+export function bpf_map_peek_elem(cpu: usize, r1: u64, r2: u64): u64 {
+  return map_peek(r1 as usize, r2 as usize) as i64 as u64;
 }
 
 export function bpf_map_lookup_percpu_elem(cpu: usize, r1: u64, r2: u64, r3: u64): u64 {

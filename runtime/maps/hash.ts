@@ -24,27 +24,35 @@ const KEY: usize = 8;
 /** How many hash tables were made: each has a seed of its own. */
 let made: u32 = 0;
 
-/** Makes a hash table: buckets, `spares` elements that are set aside, and room for `elements`. */
-function makeTable(draft: BpfMap, elements: u64, spares: u32, values: u64): usize {
+/**
+ * Makes a hash table: buckets, `beside` zeroed bytes right after them, and room for `elements` that have `values` bytes
+ * behind their keys.
+ */
+export function makeTable(draft: BpfMap, elements: u64, beside: u64, values: u64): usize {
   let buckets: u64 = 1;
   while (buckets < (draft.maxEntries as u64)) buckets <<= 1;
   const valueOffset = 8 + round8(draft.keySize);
   draft.valueOffset = valueOffset as u32;
   draft.bucketMask = (buckets - 1) as u32;
   draft.seed = ++made * 0x9e3779b1;
-  const map = place(draft, (buckets + spares) * 4, elements, valueOffset + values, false);
+  const map = place(draft, buckets * 4 + beside, elements, valueOffset + values, false);
   if (map) changetype<BpfMap>(map).buckets = map + HEADER;
   return map;
+}
+
+/** Where `beside` begins. */
+export function afterBuckets(header: BpfMap): usize {
+  return header.buckets + ((header.bucketMask as usize) + 1 << 2);
 }
 
 export function htab_create(draft: BpfMap): usize {
   // Replacing needs one more: each CPU's spare, or without preallocation one that is free at any time.
   const spares: u32 = draft.flags & BPF_F_NO_PREALLOC ? 0 : draft.cpus;
   const elements = (draft.maxEntries as u64) + (spares ? spares : 1) as u64;
-  const map = makeTable(draft, elements, spares, round8(draft.valueSize));
+  const map = makeTable(draft, elements, (spares as u64) * 4, round8(draft.valueSize));
   if (!map || !spares) return map;
   const header = changetype<BpfMap>(map);
-  header.spares = header.buckets + ((header.bucketMask as usize) + 1 << 2);
+  header.spares = afterBuckets(header);
   for (let i: u32 = 0; i < spares; i++) {
     store<usize>(header.spares + (i << 2), header.values + header.length);
     header.length += header.elementSize;
@@ -98,7 +106,7 @@ function hashBytes(key: usize, size: u32, seed: u32): u32 {
   return finish(mixed ^ (mixed >> 32));
 }
 
-function hashOf(header: BpfMap, key: usize): u32 {
+export function hashOf(header: BpfMap, key: usize): u32 {
   const size = header.keySize;
   if (size == 4) return hash4(key, header.seed);
   if (size == 8) return hash8(load<u64>(key), header.seed);
@@ -122,7 +130,7 @@ function sameBytes(a: usize, b: usize, size: u32): bool {
   return true;
 }
 
-@inline function head(header: BpfMap, hash: u32): usize {
+@inline export function head(header: BpfMap, hash: u32): usize {
   return header.buckets + ((hash & header.bucketMask) << 2);
 }
 
@@ -169,7 +177,7 @@ function find(header: BpfMap, key: usize, hash: u32): usize {
 }
 
 /** Where the address of the element with this key is: the head or the `next` that leads to it, or ends its chain. */
-function locate(header: BpfMap, key: usize, hash: u32): usize {
+export function locate(header: BpfMap, key: usize, hash: u32): usize {
   // `next` is an element's first field, so a bucket leads to its head as an element does to its next.
   let at = head(header, hash);
   let element = load<usize>(at);
@@ -233,7 +241,7 @@ function giveBack(header: BpfMap, element: usize): void {
 }
 
 /** Puts an element with this key where `at` leads; `next` comes after it. */
-@inline function link(header: BpfMap, at: usize, element: usize, next: usize, key: usize, hash: u32): void {
+@inline export function link(header: BpfMap, at: usize, element: usize, next: usize, key: usize, hash: u32): void {
   store<usize>(element, next);
   store<u32>(element, hash, 4);
   copy(element + KEY, key, header.keySize);
@@ -277,7 +285,7 @@ export function htab_update(map: usize, key: usize, value: usize, flags: u64, cp
   return 0;
 }
 
-@inline function isError(result: i32): bool {
+@inline export function isError(result: i32): bool {
   return (result as u32) > 0xfffff000;
 }
 

@@ -22,12 +22,19 @@ import {
 import {
   array_of_maps_create, array_of_maps_lookup, hash_of_maps_create, hash_of_maps_lookup,
 } from './inner';
+import { lpm_create, lpm_delete, lpm_lookup, lpm_next_key, lpm_update } from './lpm';
+import {
+  lru_htab_create, lru_htab_delete, lru_htab_lookup, lru_htab_update, lru_percpu_htab_create,
+  lru_percpu_htab_update, lru_percpu_htab_update_all,
+} from './lru-hash';
 import { perf_event_array_create } from './perf';
 import { round8 } from './place';
+import { queue_create, queue_peek, queue_pop, queue_push } from './queue';
 import { ringbuf_create } from './ringbuf';
 import {
-  ARRAY, ARRAY_OF_MAPS, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CPUMAP, DEVMAP, DEVMAP_HASH, HASH, HASH_OF_MAPS,
-  PERCPU_ARRAY, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, RINGBUF, USER_RINGBUF, XSKMAP,
+  ARRAY, ARRAY_OF_MAPS, BLOOM_FILTER, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CPUMAP, DEVMAP, DEVMAP_HASH, HASH,
+  HASH_OF_MAPS, LPM_TRIE, LRU_HASH, LRU_PERCPU_HASH, PERCPU_ARRAY, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, QUEUE,
+  RINGBUF, STACK, USER_RINGBUF, XSKMAP,
 } from './types';
 
 /** The header of a map that is being made. */
@@ -95,6 +102,9 @@ export function lookupInline(map: usize, key: usize, cpuId: u32): usize {
     case PROG_ARRAY: return array_lookup(map, key);
     case PERCPU_HASH: return percpu_htab_lookup(map, key, cpuId);
     case PERCPU_ARRAY: return percpu_array_lookup(map, key, cpuId);
+    case LRU_HASH: return lru_htab_lookup(map, key, 0);
+    case LRU_PERCPU_HASH: return lru_htab_lookup(map, key, cpuId);
+    case LPM_TRIE: return lpm_lookup(map, key);
     case ARRAY_OF_MAPS: return array_of_maps_lookup(map, key);
     case HASH_OF_MAPS: return hash_of_maps_lookup(map, key);
     case DEVMAP:
@@ -153,7 +163,42 @@ export function map_delete(map: usize, key: usize): i32 {
     case CPUMAP:
     case XSKMAP: return devmap_delete(map, key);
     case DEVMAP_HASH: return devmap_hash_delete(map, key);
+    case LRU_HASH:
+    case LRU_PERCPU_HASH: return lru_htab_delete(map, key);
+    case LPM_TRIE: return lpm_delete(map, key);
+    case BLOOM_FILTER: return -EOPNOTSUPP;
     default: return -EINVAL;
+  }
+}
+
+// Maps without keys. The system call's lookups, updates and deletions of these are the same three.
+
+/** Adds the value at `value`. */
+export function map_push(map: usize, value: usize, flags: u64): i32 {
+  switch (typeOf(map)) {
+    case QUEUE:
+    case STACK: return queue_push(map, value, flags);
+    case BLOOM_FILTER: return bloom_push(map, value, flags);
+    default: return -EOPNOTSUPP;
+  }
+}
+
+/** Copies the next value to `value`, and it is gone; -ENOENT when there is none. */
+export function map_pop(map: usize, value: usize): i32 {
+  switch (typeOf(map)) {
+    case QUEUE:
+    case STACK: return queue_pop(map, value);
+    default: return -EOPNOTSUPP;
+  }
+}
+
+/** The same, and it stays. A Bloom filter is asked for the value at `value`: 0 when it may be there. */
+export function map_peek(map: usize, value: usize): i32 {
+  switch (typeOf(map)) {
+    case QUEUE:
+    case STACK: return queue_peek(map, value);
+    case BLOOM_FILTER: return bloom_peek(map, value);
+    default: return -EOPNOTSUPP;
   }
 }
 
@@ -215,8 +260,14 @@ export function map_next_key(map: usize, key: usize, next: usize): i32 {
   switch (typeOf(map)) {
     case HASH:
     case PERCPU_HASH:
+    case LRU_HASH:
+    case LRU_PERCPU_HASH:
     case HASH_OF_MAPS: return htab_next_key(map, key, next);
     case DEVMAP_HASH: return devmap_hash_next_key(map, key, next);
+    case LPM_TRIE: return lpm_next_key(map, key, next);
+    case QUEUE:
+    case STACK: return -EINVAL;
+    case BLOOM_FILTER: return -EOPNOTSUPP;
     default: return array_next_key(map, key, next);
   }
 }

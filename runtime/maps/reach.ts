@@ -16,7 +16,10 @@ function inValue(map: BpfMap, at: usize, size: u32): bool {
   if (offset >= map.length) return false;
   let inside = (offset as u32) % map.elementSize - map.valueOffset;
   if (inside >= map.elementSize) return false;
-  if (map.cpuStride && map.valueOffset) inside %= map.cpuStride;
+  if (map.cpuStride && map.valueOffset) {
+    if (inside >= map.cpus * map.cpuStride) return false;
+    inside %= map.cpuStride;
+  }
   return inside + size <= map.valueSize;
 }
 
