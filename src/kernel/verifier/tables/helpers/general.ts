@@ -34,14 +34,14 @@ const inlinesCpu: readonly ProgramSelector[] = [
   ...tracingTypes,
 ].map((type) => ({ type }));
 
-/** Of the task that runs, not of a packet's socket. */
-const ofCurrent: readonly ProgramSelector[] = [
-  ProgType.CgroupSock,
-  ProgType.CgroupDevice,
-  ProgType.SkMsg,
-  ProgType.CgroupSockAddr,
-  ProgType.CgroupSysctl,
-  ProgType.CgroupSockopt,
+/** Here it is the class of the packet's socket, otherwise that of the current task. */
+const ofPackets: readonly ProgramSelector[] = [
+  ProgType.SchedCls,
+  ProgType.SchedAct,
+  ProgType.LwtIn,
+  ProgType.LwtOut,
+  ProgType.LwtXmit,
+  ProgType.LwtSeg6local,
 ].map((type) => ({ type }));
 
 export const generalSignatures: readonly HelperSignature[] = [
@@ -77,8 +77,8 @@ export const generalSignatures: readonly HelperSignature[] = [
   row(179, 'kallsyms_lookup_name', '5.16', [memIn, sizeOrZero, anything, fixedOut(8)], integer),
   row(186, 'get_retval', '5.18', [], integer),
   row(187, 'set_retval', '5.18', [anything], integer),
-  row(17, 'get_cgroup_classid', '4.3', [ctx], integer, {
-    variants: [{ programs: ofCurrent, args: [], returns: integer }],
+  row(17, 'get_cgroup_classid', '4.3', [], integer, {
+    variants: [{ programs: ofPackets, args: [ctx], returns: integer }],
   }),
   row(122, 'get_netns_cookie', '5.7', [ctxOrNull], integer),
 ];
