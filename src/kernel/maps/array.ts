@@ -41,7 +41,6 @@ export const array: MapTypeDefinition = {
   type: MapType.Array,
   flags: MapFlag.NumaNode | MapFlag.Mmapable | MapFlag.InnerMap | accessFlags,
   percpu: false,
-  holdsPrograms: false,
   refuse: (shape) => refuseArray(shape, false),
   memlock: (shape) => arrayMemlock(shape, 0),
 };

@@ -3,6 +3,7 @@
 
 import type { Errno } from '../../bpf/errno.js';
 import { MapFlag, type MapType } from '../../bpf/types.js';
+import type { References, ReferringMap } from './references.js';
 
 /** The sizes and flags that a map is created with (BPF_MAP_CREATE). */
 export interface MapShape {
@@ -14,6 +15,8 @@ export interface MapShape {
   readonly maxEntries: number;
   /** MapFlag bits. */
   readonly flags: number;
+  /** map_extra; 0 for types that do not use it. */
+  readonly mapExtra: bigint;
 }
 
 /** Why a shape is refused: Linux's errno, and in words what was wrong. */
@@ -28,8 +31,16 @@ export interface MapTypeDefinition {
   readonly flags: number;
   /** Each CPU has its own value; the system call moves all of them at once. */
   readonly percpu: boolean;
-  /** Values are descriptors (programs): the system call translates them, a program cannot read them. */
-  readonly holdsPrograms: boolean;
+  /** Flags that such a map has whether it was asked for or not. */
+  readonly impliedFlags?: number;
+  /** Its values are maps that are like the one that it is created with. */
+  readonly holdsMaps?: true;
+  /** Elements of a type whose values stand for something in the kernel, and are no plain bytes. */
+  references?(map: ReferringMap): References;
+  /** map_extra means something to the type. */
+  readonly usesExtra?: true;
+  /** The system call can look a value up and delete it in one step. */
+  readonly takes?: true;
   /** What else is wrong with a shape, in the order in which Linux looks (map_alloc_check). */
   refuse(shape: MapShape): Refusal | undefined;
   /** Bytes that Linux 6.18 on a 64-bit machine charges for it (map_mem_usage) with `count` elements in use. */

@@ -1,5 +1,7 @@
 // Maps of the emulated kernel.
 
 export type { MapShape, MapTypeDefinition } from './definition.js';
-export { KernelMap, type ProgramReference, type ProgramsByFd } from './map.js';
+export { KernelMap } from './map.js';
+export type { MapReference, MapSurroundings, ProgramReference, Reference } from './references.js';
+export { putRecord, takeRecords, wakeups } from './ringbuf.js';
 export { mapTypeDefinition, mapTypes } from './table.js';

@@ -1,27 +1,15 @@
 // One map of the emulated kernel. Its header and its elements lie in linear memory, where programs use them
 // without leaving WebAssembly; this class is the system call's side: bytes in, bytes out, Linux's errno.
 
-import type { MapCreateAttr } from '../../bpf/bpf.js';
+import type { Fd, MapCreateAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
-import { MapFlag, type MapType, mapTypeName, type ProgType, UpdateFlag } from '../../bpf/types.js';
+import { MapFlag, MapType, mapTypeName, UpdateFlag } from '../../bpf/types.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
 import type { MapTypeDefinition } from './definition.js';
 import { round8 } from './definition.js';
+import { refuseModel } from './map-in-map.js';
+import type { MapSurroundings, References, ReferringMap } from './references.js';
 import { mapTypeDefinition } from './table.js';
-
-/** A program as a program array holds it. */
-export interface ProgramReference {
-  readonly id: number;
-  readonly type: ProgType;
-  /** Of the Program in linear memory. */
-  readonly address: number;
-  /** The array refers to the program from now on, or no longer. */
-  retain(): void;
-  release(): void;
-}
-
-/** The program behind a descriptor; undefined when it is none. */
-export type ProgramsByFd = (fd: number) => ProgramReference | undefined;
 
 /** The runtime's functions that are used here. Addresses come back as signed 32 bits. */
 interface MapRuntime {
@@ -35,8 +23,8 @@ interface MapRuntime {
     extra: number,
   ): number;
   map_destroy(map: number): void;
-  map_lookup(map: number, key: number, cpu: number): number;
   map_lookup_copy(map: number, key: number, to: number): number;
+  map_lookup_and_delete(map: number, key: number, to: number): number;
   map_update_all(map: number, key: number, value: number, flags: bigint): number;
   map_delete(map: number, key: number): number;
   map_next_key(map: number, key: number, next: number): number;
@@ -70,7 +58,10 @@ function validate(attr: MapCreateAttr): MapTypeDefinition {
   if (!validName.test(name)) {
     refuse(Errno.EINVAL, `the name "${name}" is not at most 15 letters, digits, "_" and "."`);
   }
-  if (attr.mapExtra) refuse(Errno.EINVAL, `map_extra means nothing to a ${mapTypeName(type)} map`);
+  const { mapExtra = 0n } = attr;
+  if (mapExtra && !definition.usesExtra) {
+    refuse(Errno.EINVAL, `map_extra means nothing to a ${mapTypeName(type)} map`);
+  }
   if (attr.btfKeyTypeId && !attr.btfValueTypeId) {
     refuse(Errno.EINVAL, 'there is a BTF type of the key, but none of the value');
   }
@@ -86,9 +77,30 @@ function validate(attr: MapCreateAttr): MapTypeDefinition {
     refuse(Errno.EINVAL, `flags 0x${unknown.toString(16)} mean nothing to a ${mapTypeName(type)} map`);
   }
   if (maxEntries === 0) refuse(Errno.EINVAL, 'max_entries is 0');
-  const refusal = definition.refuse({ type, keySize, valueSize, maxEntries, flags });
+  const refusal = definition.refuse({ type, keySize, valueSize, maxEntries, flags, mapExtra });
   if (refusal) refuse(refusal.errno, refusal.detail);
   return definition;
+}
+
+/** Nothing is around: every descriptor is none. */
+const nothing: MapSurroundings = {
+  program: closed,
+  map: closed,
+  perfEvent: closed,
+  hasDevice: () => false,
+  isOpen: () => false,
+};
+
+function closed(fd: Fd, command: string): never {
+  throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is not open`);
+}
+
+/** What a map of maps is created with: a map that is like those to be put in. */
+function modelOf(attr: MapCreateAttr, surroundings: MapSurroundings): KernelMap {
+  const { map } = surroundings.map(attr.innerMapFd ?? 0, 'BPF_MAP_CREATE');
+  const refusal = refuseModel(map);
+  if (refusal) refuse(refusal.errno, refusal.detail);
+  return map;
 }
 
 /** A map; its identity is its `id`, its place in linear memory `address` (a BpfMap). */
@@ -100,8 +112,13 @@ export class KernelMap {
   /** Bytes. */
   readonly keySize: number;
   readonly valueSize: number;
+  /** As asked for, or the multiple of the CPUs that Linux makes of it (LRU hashes with BPF_F_NO_COMMON_LRU). */
   readonly maxEntries: number;
+  readonly mapExtra: bigint;
+  /** MapFlag bits that stay with the map; those of the descriptor that creation gives are none of them. */
   readonly flags: number;
+  /** What the maps in a map of maps are like. */
+  readonly inner: KernelMap | undefined;
   /** Of the BpfMap in linear memory. */
   readonly address: number;
   /** Bytes of the value that the system call moves: all CPUs' slots of a per-CPU map. */
@@ -109,11 +126,10 @@ export class KernelMap {
   readonly #memory: KernelMemory;
   readonly #runtime: MapRuntime;
   readonly #cpus: number;
-  readonly #programs: ProgramsByFd;
-  /** What a program array refers to, by index. */
-  readonly #slots = new Map<number, ProgramReference>();
-  /** The type of all programs in a program array, once there was one. */
-  #owner: ProgType | undefined;
+  /** MapFlag.Rdonly or Wronly: what the system call may do. */
+  readonly #mode: number;
+  /** The elements of types whose values are no plain bytes. */
+  readonly #references: References | undefined;
   /** Room for a key, the next key and a value; 0 until first needed. */
   #scratch = 0;
   #frozen = false;
@@ -128,7 +144,7 @@ export class KernelMap {
     id: number,
     attr: MapCreateAttr,
     cpus: number,
-    programs: ProgramsByFd = () => undefined,
+    surroundings: MapSurroundings = nothing,
   ) {
     this.definition = validate(attr);
     this.id = id;
@@ -136,34 +152,54 @@ export class KernelMap {
     this.type = attr.type;
     this.keySize = attr.keySize;
     this.valueSize = attr.valueSize;
-    this.maxEntries = attr.maxEntries;
-    this.flags = attr.flags ?? 0;
+    this.mapExtra = attr.mapExtra ?? 0n;
+    const flags = attr.flags ?? 0;
+    this.#mode = flags & (MapFlag.Rdonly | MapFlag.Wronly);
+    this.flags = (flags & ~this.#mode) | (this.definition.impliedFlags ?? 0);
+    this.inner = this.definition.holdsMaps ? modelOf(attr, surroundings) : undefined;
     this.transferSize = this.definition.percpu ? round8(attr.valueSize) * cpus : attr.valueSize;
     this.#memory = memory;
     this.#runtime = memory.runtime as unknown as MapRuntime;
     this.#cpus = cpus;
-    this.#programs = programs;
-    this.address = this.#create();
+    this.address = this.#create(attr.maxEntries);
+    this.maxEntries = memory.u32(this.address + layout.BpfMap_maxEntries);
     memory.setU32(this.address + layout.BpfMap_id, id);
+    this.#references = this.definition.references?.(this.#referring(surroundings));
   }
 
-  #create(): number {
+  /** This map, as its elements see it. */
+  #referring(surroundings: MapSurroundings): ReferringMap {
+    const { type, address, valueSize, maxEntries, inner } = this;
+    return {
+      type,
+      address,
+      valueSize,
+      maxEntries,
+      inner,
+      cpus: this.#cpus,
+      memory: this.#memory,
+      surroundings,
+      check: (command, result) => this.#check(command, result),
+    };
+  }
+
+  #create(maxEntries: number): number {
     let address = 0;
     try {
       address = this.#runtime.map_create(
         this.type,
         this.keySize,
         this.valueSize,
-        this.maxEntries,
+        maxEntries,
         this.flags,
         this.#cpus,
-        0,
+        Number(this.mapExtra),
       );
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;
     }
     if (!address) {
-      refuse(Errno.ENOMEM, `${this.maxEntries} entries of ${this.keySize} + ${this.transferSize} bytes`);
+      refuse(Errno.ENOMEM, `${maxEntries} entries of ${this.keySize} + ${this.transferSize} bytes`);
     }
     return address >>> 0;
   }
@@ -183,46 +219,49 @@ export class KernelMap {
     return this.definition.memlock(this, this.#cpus, this.count);
   }
 
-  /** A copy of the value (all CPUs' values, each in a slot of 8-byte multiples). ENOENT without one. */
-  lookup(key: Uint8Array, flags = 0): Uint8Array {
+  /**
+   * A copy of the value (all CPUs' values, each in a slot of 8-byte multiples). ENOENT without one. Of a queue or a
+   * stack the next value; a Bloom filter is asked for `value` (zeros without one).
+   */
+  lookup(key: Uint8Array, flags = 0, value?: Uint8Array): Uint8Array {
     const command = 'BPF_MAP_LOOKUP_ELEM';
     if (flags & ~UpdateFlag.Lock || flags > UpdateFlag.Lock) this.#flags(command, flags);
     this.#mayRead(command);
     if (flags) this.#flags(command, flags);
     const at = this.#putKey(command, key);
-    if (this.definition.holdsPrograms) {
-      const held = this.#slots.get(this.#memory.u32(at));
-      if (!held) throw new BpfError(command, Errno.ENOENT);
-      const bytes = new Uint8Array(4);
-      new DataView(bytes.buffer).setUint32(0, held.id, true);
-      return bytes;
-    }
-    if (this.definition.percpu) {
-      const to = at + 2 * round8(this.keySize);
-      this.#check(command, this.#runtime.map_lookup_copy(this.address, at, to));
-      return this.#memory.read(to, this.transferSize);
-    }
-    const value = this.#runtime.map_lookup(this.address, at, 0) >>> 0;
-    if (!value) throw new BpfError(command, Errno.ENOENT);
-    return this.#memory.read(value, this.valueSize);
+    if (this.#references) return this.#references.lookup(at);
+    const to = at + 2 * round8(this.keySize);
+    if (this.type === MapType.BloomFilter) this.#putValue(command, to, value ?? new Uint8Array(this.valueSize));
+    this.#check(command, this.#runtime.map_lookup_copy(this.address, at, to));
+    return this.#memory.read(to, this.transferSize);
   }
 
-  /** Sets the value of a key; `flags` is an UpdateFlag. A program array's value is a program's descriptor. */
+  /** The same, and the key is gone. ENOTSUPP for types from which nothing can be taken so. */
+  lookupAndDelete(key: Uint8Array, flags = 0): Uint8Array {
+    const command = 'BPF_MAP_LOOKUP_AND_DELETE_ELEM';
+    if (flags & ~UpdateFlag.Lock || flags > UpdateFlag.Lock) this.#flags(command, flags);
+    this.#mayRead(command);
+    this.#mayWrite(command);
+    if (flags) this.#flags(command, flags);
+    const at = this.#putKey(command, key);
+    if (!this.definition.takes) {
+      throw new BpfError(command, Errno.ENOTSUPP, `nothing can be taken from a ${mapTypeName(this.type)} map`);
+    }
+    const to = at + 2 * round8(this.keySize);
+    this.#check(command, this.#runtime.map_lookup_and_delete(this.address, at, to));
+    return this.#memory.read(to, this.transferSize);
+  }
+
+  /** Sets the value of a key; `flags` is an UpdateFlag. Where values stand for objects, it is a descriptor. */
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     this.#mayWrite(command);
-    if (value.length !== this.transferSize) {
-      throw new BpfError(
-        command,
-        Errno.EINVAL,
-        `the value has ${value.length} bytes, the map's have ${this.transferSize}`,
-      );
-    }
+    this.#checkValue(command, value);
     const wide = updateFlags[flags];
     if (wide === undefined) this.#flags(command, flags);
     const at = this.#putKey(command, key);
-    if (this.definition.holdsPrograms) {
-      this.#updateProgram(this.#memory.u32(at), value, flags);
+    if (this.#references) {
+      this.#references.update(at, value, flags);
       return;
     }
     const from = at + 2 * round8(this.keySize);
@@ -235,7 +274,7 @@ export class KernelMap {
     const command = 'BPF_MAP_DELETE_ELEM';
     this.#mayWrite(command);
     const at = this.#putKey(command, key);
-    if (this.definition.holdsPrograms) this.#clearProgram(this.#memory.u32(at));
+    if (this.#references) this.#references.delete(at);
     else this.#check(command, this.#runtime.map_delete(this.address, at));
   }
 
@@ -246,6 +285,7 @@ export class KernelMap {
   nextKey(key: Uint8Array | null): Uint8Array {
     const command = 'BPF_MAP_GET_NEXT_KEY';
     this.#mayRead(command);
+    this.#references?.nextKey?.();
     const at = key ? this.#putKey(command, key) : this.#room(command);
     const next = at + round8(this.keySize);
     this.#check(command, this.#runtime.map_next_key(this.address, key ? at : 0, next));
@@ -272,70 +312,22 @@ export class KernelMap {
     this.#frozen = true;
   }
 
-  /** Empties a program array, as Linux does when the last descriptor and pin of one is gone. */
-  clearPrograms(): void {
-    for (const [index, held] of this.#slots) {
-      this.#setSlot(index, 0);
-      held.release();
-    }
-    this.#slots.clear();
-  }
-
   /** Gives the memory back. Programs must not refer to the map any more; nor may it be used. */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.clearPrograms();
+    this.#references?.clear();
     if (this.#scratch) this.#memory.free(this.#scratch);
     this.#runtime.map_destroy(this.address);
   }
 
-  #updateProgram(index: number, value: Uint8Array, flags: number): void {
-    const command = 'BPF_MAP_UPDATE_ELEM';
-    if (flags !== UpdateFlag.Any) this.#flags(command, flags);
-    if (index >= this.maxEntries) throw this.#beyond(command, index);
-    const fd = new DataView(value.buffer, value.byteOffset).getUint32(0, true);
-    const program = this.#programs(fd);
-    if (!program) throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is no program`);
-    this.#owner ??= program.type;
-    if (program.type !== this.#owner) {
-      throw new BpfError(
-        command,
-        Errno.EINVAL,
-        'the array holds programs of another type, and a tail call stays within one type',
-      );
-    }
-    program.retain();
-    this.#slots.get(index)?.release();
-    this.#slots.set(index, program);
-    this.#setSlot(index, program.address);
-  }
-
-  #clearProgram(index: number): void {
-    const command = 'BPF_MAP_DELETE_ELEM';
-    if (index >= this.maxEntries) throw this.#beyond(command, index);
-    const held = this.#slots.get(index);
-    if (!held) throw new BpfError(command, Errno.ENOENT);
-    this.#slots.delete(index);
-    this.#setSlot(index, 0);
-    held.release();
-  }
-
-  #setSlot(index: number, program: number): void {
-    this.#memory.setU32(this.#memory.u32(this.address + layout.BpfMap_values) + index * 4, program);
-  }
-
-  #beyond(command: string, index: number): BpfError {
-    return new BpfError(command, Errno.E2BIG, `index ${index} is not below max_entries ${this.maxEntries}`);
-  }
-
   #mayRead(command: string): void {
-    if (this.flags & MapFlag.Wronly) throw new BpfError(command, Errno.EPERM, 'the map is write-only');
+    if (this.#mode & MapFlag.Wronly) throw new BpfError(command, Errno.EPERM, 'the map is write-only');
   }
 
   #mayWrite(command: string): void {
     if (this.#frozen) throw new BpfError(command, Errno.EPERM, 'the map is frozen');
-    if (this.flags & MapFlag.Rdonly) throw new BpfError(command, Errno.EPERM, 'the map is read-only');
+    if (this.#mode & MapFlag.Rdonly) throw new BpfError(command, Errno.EPERM, 'the map is read-only');
   }
 
   #flags(command: string, flags: number): never {
@@ -355,6 +347,20 @@ export class KernelMap {
       this.#scratch = room;
     }
     return this.#scratch;
+  }
+
+  #checkValue(command: string, value: Uint8Array): void {
+    if (value.length === this.transferSize) return;
+    throw new BpfError(
+      command,
+      Errno.EINVAL,
+      `the value has ${value.length} bytes, the map's have ${this.transferSize}`,
+    );
+  }
+
+  #putValue(command: string, at: number, value: Uint8Array): void {
+    this.#checkValue(command, value);
+    this.#memory.write(at, value);
   }
 
   #putKey(command: string, key: Uint8Array): number {

@@ -268,9 +268,13 @@ describe('memory', () => {
 
 describe('program arrays', () => {
   const references = new Map<number, number>();
+  const none = (): never => {
+    throw new Error('a program array asks only for programs');
+  };
   const reference = (id: number, type: 5 | 6) => ({
     id,
     type,
+    expectedAttachType: 0 as const,
     address: 0x100000 + id,
     retain: () => void references.set(id, (references.get(id) ?? 0) + 1),
     release: () => void references.set(id, (references.get(id) ?? 0) - 1),
@@ -279,13 +283,17 @@ describe('program arrays', () => {
     [reference(10, 6), reference(11, 6), reference(12, 5)].map((p) => [p.id + 100, p]),
   );
   const make = () =>
-    new KernelMap(
-      memory,
-      1,
-      { type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: 3 },
-      cpus,
-      (fd) => programs.get(fd),
-    );
+    new KernelMap(memory, 1, { type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: 3 }, cpus, {
+      program(fd) {
+        const found = programs.get(fd);
+        if (!found) throw new Error(`no program ${fd}`);
+        return found;
+      },
+      map: () => none(),
+      perfEvent: () => none(),
+      hasDevice: () => false,
+      isOpen: () => false,
+    });
   const slot = (map: KernelMap, index: number) => memory.u32(lookup(map, index));
 
   test('a slot holds the address of the program, a lookup gives its id', () => {

@@ -8,7 +8,6 @@ export const percpuArray: MapTypeDefinition = {
   type: MapType.PercpuArray,
   flags: accessFlags,
   percpu: true,
-  holdsPrograms: false,
   refuse: (shape) => refuseArray(shape, true),
   memlock: arrayMemlock,
 };

@@ -8,7 +8,7 @@ export const percpuHash: MapTypeDefinition = {
   type: MapType.PercpuHash,
   flags: MapFlag.NoPrealloc | MapFlag.ZeroSeed | accessFlags,
   percpu: true,
-  holdsPrograms: false,
+  takes: true,
   refuse: (shape) => refuseHash(shape, true),
   memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, true),
 };

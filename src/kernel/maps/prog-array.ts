@@ -1,22 +1,33 @@
 // BPF_MAP_TYPE_PROG_ARRAY: programs that bpf_tail_call jumps to. A slot in linear memory holds the address
 // of a Program (runtime/layout.ts), 0 when it is empty; programs cannot read it.
 
-import { Errno } from '../../bpf/errno.js';
-import { MapFlag, MapType } from '../../bpf/types.js';
-import { arrayMemlock, refuseArray } from './array.js';
+import { BpfError, Errno } from '../../bpf/errno.js';
+import { MapType, type ProgType } from '../../bpf/types.js';
+import { arrayMemlock } from './array.js';
 import type { MapTypeDefinition } from './definition.js';
+import type { References, ReferringMap } from './references.js';
+import { refuseSlots, Slots, slotFlags } from './slots.js';
+
+function programs(map: ReferringMap): References {
+  /** The type of all programs in the array, once there was one. */
+  let owner: ProgType | undefined;
+  return new Slots(map, (fd, command) => {
+    const program = map.surroundings.program(fd, command);
+    owner ??= program.type;
+    if (program.type === owner) return program;
+    throw new BpfError(
+      command,
+      Errno.EINVAL,
+      'the array holds programs of another type, and a tail call stays within one type',
+    );
+  });
+}
 
 export const progArray: MapTypeDefinition = {
   type: MapType.ProgArray,
-  flags: MapFlag.NumaNode | MapFlag.Rdonly | MapFlag.Wronly,
+  flags: slotFlags,
   percpu: false,
-  holdsPrograms: true,
-  refuse: (shape) =>
-    shape.valueSize !== 4
-      ? {
-          errno: Errno.EINVAL,
-          detail: `values of a program array are descriptors of 4 bytes, not ${shape.valueSize}`,
-        }
-      : refuseArray(shape, false),
+  references: programs,
+  refuse: (shape) => refuseSlots(shape, 'a program array'),
   memlock: (shape) => arrayMemlock(shape, 0),
 };

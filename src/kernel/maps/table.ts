@@ -2,13 +2,45 @@
 
 import type { MapType } from '../../bpf/types.js';
 import { array } from './array.js';
+import { bloomFilter } from './bloom-filter.js';
+import { cpumap } from './cpumap.js';
 import type { MapTypeDefinition } from './definition.js';
+import { devmap, devmapHash } from './devmap.js';
 import { hash } from './hash.js';
+import { lpmTrie } from './lpm-trie.js';
+import { lruHash } from './lru-hash.js';
+import { lruPercpuHash } from './lru-percpu-hash.js';
+import { arrayOfMaps, hashOfMaps } from './map-in-map.js';
 import { percpuArray } from './percpu-array.js';
 import { percpuHash } from './percpu-hash.js';
+import { perfEventArray } from './perf-event-array.js';
 import { progArray } from './prog-array.js';
+import { queue, stack } from './queue.js';
+import { ringbuf, userRingbuf } from './ringbuf.js';
+import { xskmap } from './xskmap.js';
 
-export const mapTypes: readonly MapTypeDefinition[] = [hash, array, progArray, percpuHash, percpuArray];
+export const mapTypes: readonly MapTypeDefinition[] = [
+  hash,
+  array,
+  progArray,
+  perfEventArray,
+  percpuHash,
+  percpuArray,
+  lruHash,
+  lruPercpuHash,
+  lpmTrie,
+  arrayOfMaps,
+  hashOfMaps,
+  devmap,
+  cpumap,
+  xskmap,
+  queue,
+  stack,
+  devmapHash,
+  ringbuf,
+  bloomFilter,
+  userRingbuf,
+];
 
 const byType = new Map<MapType, MapTypeDefinition>(
   mapTypes.map((definition) => [definition.type, definition]),
