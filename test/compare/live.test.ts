@@ -1,0 +1,117 @@
+// The emulated kernel and that of this machine agree on every example and on every object among the fixtures.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import path from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { ProgType } from '../../src/bpf/types.js';
+import { Btf } from '../../src/btf/index.js';
+import { type CompareOptions, compare, type Difference } from '../../src/compare/index.js';
+import type { CollectionSpec } from '../../src/elf/index.js';
+import { missingKernel, needs } from '../require.js';
+import { bothKernels, readObject, root, traffic } from './kernels.js';
+
+interface Example extends CompareOptions {
+  object: string;
+  program: string;
+}
+
+const examples: readonly Example[] = [
+  { object: 'hello.bpf.o', program: 'hello' },
+  { object: 'firewall.bpf.o', program: 'firewall' },
+  { object: 'firewall.bpf.o', program: 'firewall', variables: { blocked_port: 443, log_limit: 1000 } },
+  // No tokens come back: the clocks differ.
+  {
+    object: 'ratelimit.bpf.o',
+    program: 'ratelimit',
+    variables: { packets_per_second: 0 },
+    expected: [{ what: 'map', map: 'buckets', bytes: [8, 16], reason: 'refilled_at is the time' }],
+  },
+  { object: 'loadbalancer.bpf.o', program: 'loadbalancer' },
+  { object: 'loadbalancer.bpf.o', program: 'loadbalancer_tunnel' },
+];
+
+const PACKETS = 2477;
+
+/** Big-endian objects, and those that the object reader refuses before any kernel sees them. */
+const UNREAD = /\.eb|^(pointers|static-program)\./;
+/** Programs that the loader refuses before any kernel sees them. */
+const UNLOADED = new Set(['bare', 'old', 'older', 'unknown', 'single']);
+
+/** What the emulated kernel does not have yet: the only difference that such a program may show. */
+const GAPS: readonly RegExp[] = [
+  /program type \w+ is not available in the emulated kernel yet$/,
+  /map type \w+ is not available in the emulated kernel yet$/,
+  /helper \w+#\d+ is not available in this emulated kernel yet$/,
+];
+/** Programs that only Linux refuses as long as nothing verifies them in the emulated kernel. */
+const UNVERIFIED = new Set(['oob', 'faults']);
+
+const folders = ['test/elf/objects', 'test/compare/objects', 'test/cli/fixtures', 'bench/programs'];
+const objects = folders.flatMap((folder) =>
+  readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith('.bpf.o') && !UNREAD.test(name))
+    .map((name) => `${folder}/${name}`),
+);
+const cases = objects.flatMap((object) => {
+  const spec = readObject(object);
+  return spec.programs
+    .filter(({ name }) => !UNLOADED.has(name))
+    .map(({ name, type }) => ({ object, name, type, spec }));
+});
+
+/** The program, and those that slots of maps name: they are loaded together. */
+const together = (spec: CollectionSpec, name: string): string[] => [
+  ...new Set([
+    name,
+    ...spec.maps.flatMap(({ initialSlots = [] }) =>
+      initialSlots.filter(({ kind }) => kind === 'program').map((slot) => slot.name),
+    ),
+  ]),
+];
+
+/** A difference that comes from what the emulated kernel does not have yet. */
+const isGap = (difference: Difference, name: string): boolean =>
+  difference.what === 'load' &&
+  (GAPS.some((gap) => gap.test(String(difference.left))) ||
+    (UNVERIFIED.has(name) && difference.left === 'accepted'));
+
+needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
+  test.each(examples)('agree on $object, $program, on the whole capture', async (example) => {
+    const { object, program, ...options } = example;
+    using both = await bothKernels();
+    const result = await compare(readObject(`examples/${object}`), both.emulated, both.linux, {
+      program,
+      ...options,
+      inputs: await traffic(),
+    });
+    const { differences, inputs, runs, notRun, notCompared } = result;
+    expect({ differences, inputs, runs, notRun, notCompared }).toEqual({
+      differences: [],
+      inputs: PACKETS,
+      runs: PACKETS,
+      notRun: [],
+      notCompared: [],
+    });
+    for (const { count } of result.expected) expect(count).toBeGreaterThan(0);
+  });
+
+  const facts: Pick<CompareOptions, 'kernelVersion' | 'kernelBtf'> = { kernelVersion: release() };
+  beforeAll(() => {
+    facts.kernelBtf = Btf.parse(new Uint8Array(readFileSync('/sys/kernel/btf/vmlinux')));
+  });
+
+  test.each(cases)('agree on $object, $name', async ({ name, type, spec }) => {
+    using both = await bothKernels();
+    // Linux test-runs no program of a devmap.
+    const inputs = type === ProgType.Xdp && name !== 'delta' ? (await traffic()).slice(0, 100) : [];
+    const { differences, load, runs } = await compare(spec, both.emulated, both.linux, {
+      ...facts,
+      programs: together(spec, name),
+      program: name,
+      inputs,
+    });
+    expect(differences.filter((difference) => !isGap(difference, name))).toEqual([]);
+    if (load.left.accepted && load.right.accepted) expect(runs).toBe(inputs.length);
+  });
+});
