@@ -13,6 +13,8 @@ export type ArgType =
   | 'map-key'
   /** Readable memory of the map's value size. */
   | 'map-value'
+  /** Writable memory of the map's value size; for a Bloom filter, which only reads it, readable memory. */
+  | 'map-value-out'
   /** Memory whose size is the next argument. */
   | 'read'
   | 'write'

@@ -32,6 +32,7 @@ export const argKinds: Readonly<Record<ArgType, number>> = {
   map: layout.ARG_MAP,
   'map-key': layout.ARG_MAP_KEY,
   'map-value': layout.ARG_MAP_VALUE,
+  'map-value-out': layout.ARG_MAP_VALUE_OUT,
   read: layout.ARG_READ,
   write: layout.ARG_WRITE,
   'read-or-null': layout.ARG_READ_OR_NULL,

@@ -25,6 +25,11 @@ function isReadable(p: Provenance, size: number): boolean {
   return false;
 }
 
+/** The same for writing. */
+const isWritable = (p: Provenance, size: number): boolean =>
+  isReadable(p, size) &&
+  (p?.kind === 'stack' || ((p?.kind === 'value' || p?.kind === 'element') && p.map.writable));
+
 /** Whether an argument is what it must be, known without running. `next` is the argument after it. */
 function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provenance): boolean {
   switch (type) {
@@ -45,13 +50,11 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
       return (
         next?.kind === 'number' && next.value !== undefined && next.value > 0 && isReadable(p, next.value)
       );
+    case 'map-value-out':
+      return first?.kind === 'map' && isWritable(p, first.map.valueSize);
     case 'write':
       return (
-        next?.kind === 'number' &&
-        next.value !== undefined &&
-        next.value > 0 &&
-        isReadable(p, next.value) &&
-        (p?.kind === 'stack' || ((p?.kind === 'value' || p?.kind === 'element') && p.map.writable))
+        next?.kind === 'number' && next.value !== undefined && next.value > 0 && isWritable(p, next.value)
       );
   }
 }

@@ -13,13 +13,14 @@ import {
 } from './definition.js';
 
 /** sizeof(struct bpf_htab), sizeof(struct htab_elem), sizeof(struct bucket), of a pointer. */
-const header = 896;
+export const hashHeader = 896;
 const element = 48;
 const bucket = 16;
 const pointer = 8;
 /** An element with its key and value is one allocation: below KMALLOC_MAX_SIZE. */
 const elementLimit = 4 * 1024 * 1024 - element;
-const bucketLimit = 2 ** 31;
+/** All buckets together are less than 2^32 bytes. */
+const bucketLimit = 2 ** 27;
 
 /** What both kinds of hash map ask for (htab_map_alloc_check, htab_map_alloc). */
 export function refuseHash(shape: MapShape, percpu: boolean): Refusal | undefined {
@@ -41,12 +42,19 @@ export function refuseHash(shape: MapShape, percpu: boolean): Refusal | undefine
   return undefined;
 }
 
+/** Bytes of the buckets. */
+export const bucketBytes = (shape: MapShape): number => bucket * roundUpPowerOfTwo(shape.maxEntries);
+
+/** Bytes of an element whose value, or what leads to it, has `value` bytes. */
+export const elementBytes = (shape: MapShape, value: number): number =>
+  element + round8(shape.keySize) + value;
+
 /** htab_map_mem_usage. */
 export function hashMemlock(shape: MapShape, cpus: number, count: number, percpu: boolean): number {
   const value = round8(shape.valueSize);
-  const size = element + round8(shape.keySize) + (percpu ? pointer : value);
+  const size = elementBytes(shape, percpu ? pointer : value);
   const values = percpu ? value * cpus : 0;
-  const fixed = header + bucket * roundUpPowerOfTwo(shape.maxEntries);
+  const fixed = hashHeader + bucketBytes(shape);
   if (shape.flags & MapFlag.NoPrealloc) {
     return fixed + count * (size + pointer + (percpu ? 2 * pointer : 0) + values);
   }
@@ -58,7 +66,7 @@ export const hash: MapTypeDefinition = {
   type: MapType.Hash,
   flags: MapFlag.NoPrealloc | MapFlag.NumaNode | MapFlag.ZeroSeed | accessFlags,
   percpu: false,
-  holdsPrograms: false,
+  takes: true,
   refuse: (shape) => refuseHash(shape, false),
   memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, false),
 };

@@ -231,7 +231,8 @@ export class KernelMap {
     const at = this.#putKey(command, key);
     if (this.#references) return this.#references.lookup(at);
     const to = at + 2 * round8(this.keySize);
-    if (this.type === MapType.BloomFilter) this.#putValue(command, to, value ?? new Uint8Array(this.valueSize));
+    if (this.type === MapType.BloomFilter)
+      this.#putValue(command, to, value ?? new Uint8Array(this.valueSize));
     this.#check(command, this.#runtime.map_lookup_copy(this.address, at, to));
     return this.#memory.read(to, this.transferSize);
   }
@@ -245,7 +246,11 @@ export class KernelMap {
     if (flags) this.#flags(command, flags);
     const at = this.#putKey(command, key);
     if (!this.definition.takes) {
-      throw new BpfError(command, Errno.ENOTSUPP, `nothing can be taken from a ${mapTypeName(this.type)} map`);
+      throw new BpfError(
+        command,
+        Errno.ENOTSUPP,
+        `nothing can be taken from a ${mapTypeName(this.type)} map`,
+      );
     }
     const to = at + 2 * round8(this.keySize);
     this.#check(command, this.#runtime.map_lookup_and_delete(this.address, at, to));
