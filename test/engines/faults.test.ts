@@ -96,6 +96,54 @@ test('counted loops run up to the end of the packet, and not beyond', async () =
   expect(seen.faults).toBeGreaterThan(200);
 });
 
+/** Loops that count down over the same bytes, from a constant or from what the packet's first byte says. */
+function* loopsDown(): Generator<string> {
+  const begin = `${BEGIN}
+    r1 = r7
+    r1 += 14
+    if r1 > r8 goto out
+    r1 = *(u8 *)(r7 + 0)`;
+  const firsts = ['r2 = 13', 'r2 = r1\nr2 &= 15', 'r2 = r1\nr2 &= 7\nr2 += 1'];
+  for (const op of ['!=', '>', '>=', 's>', 's>=']) {
+    for (const limit of [-1, 0, 1]) {
+      for (const step of [1, 3]) {
+        for (const first of firsts) {
+          for (const [width, tested] of ['rr', 'ww', 'wr']) {
+            const read = 'r4 = r7\nr4 += r2\nr0 = *(u8 *)(r4 + 0)\nr9 += r0';
+            const change = `${width}2 += -${step}`;
+            const test = `if ${tested}2 ${op} ${limit} goto`;
+            const along = `r0 = *(u8 *)(r3 + 0)\nr9 += r0\nr3 += -${step}`;
+            for (const shape of [
+              `loop:\n${read}\n${change}\n${test} loop`,
+              `loop:\n${change}\n${read}\n${test} loop`,
+              `loop:\n${test} go\ngoto out\ngo:\n${read}\nif r0 == 7 goto out\n${change}\ngoto loop`,
+              `r3 = r7\nr3 += r2\nloop:\n${along}\nif r0 == 7 goto out\n${change}\n${test} loop`,
+            ]) {
+              yield `${begin}\n${first}\n${shape}\nout:\nr0 = r9\nexit`;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+test('loops that count down do not run out of the packet at its beginning', async () => {
+  const small = new Pair(5_000);
+  const packets = [0, 4, 5, 13, 15].map((first) => packetOf(14).with(0, first));
+  const seen = { answers: 0, faults: 0 };
+  for (const text of loopsDown()) {
+    const insns = assembleWithMaps(text);
+    const { jit, interpreter } = await small.run(insns, packets);
+    expect(jit, toAssembly(insns)).toEqual(interpreter);
+    const faults = faultsIn(jit.outcomes);
+    seen.faults += faults;
+    seen.answers += packets.length - faults;
+  }
+  expect(seen.answers).toBeGreaterThan(1000);
+  expect(seen.faults).toBeGreaterThan(1000);
+});
+
 test('a program that was refused an update of a read-only map leaves it as it was', async () => {
   const outcomes = await agreed(CASES['an update of maps that may only be read']?.text ?? '');
   expect(outcomes).toEqual(PACKETS.map(() => expect.objectContaining({ retval: 0 })));

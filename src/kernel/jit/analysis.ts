@@ -3,30 +3,32 @@
 // access must be checked against, and which ones the program's own comparison with data_end has covered already.
 // It claims nothing that does not hold on every path.
 
-import type { ConditionName } from '../../isa/table.js';
 import type { HelperDefinition } from '../helpers/definition.js';
 import { type Block, blockOf, successors } from './cfg.js';
 import { type Code, type Constant, target } from './code.js';
-import { Counters } from './counters.js';
+import { Counters, type Rounds } from './counters.js';
 import type { Flow } from './flow.js';
+import { WORD_MAX, widen } from './interval.js';
 import {
   ANYWHERE,
   anyNumber,
+  anyWord,
   arithmetic,
+  boundsOf,
   constant,
   isPointer,
   join,
   MAX_SLACK,
-  maxOf,
   move,
-  number,
   numberOf,
   type Provenance,
+  rewrite,
   type State,
   same,
   somewhereInPacket,
-  WORD_MAX,
+  upTo,
 } from './provenance.js';
+import { refine } from './refine.js';
 import type { Order } from './structure.js';
 
 /** The registers' provenance before each instruction of a function, by slot. */
@@ -34,8 +36,8 @@ export type Provenances = ReadonlyMap<number, readonly Provenance[]>;
 
 export interface FunctionProvenance {
   readonly before: Provenances;
-  /** How many rounds a loop takes at most, by header, where that is known before it begins. */
-  readonly rounds: ReadonlyMap<number, number>;
+  /** How many rounds a loop takes, by header, where that is known. */
+  readonly rounds: ReadonlyMap<number, Rounds>;
   /** For each call of a subprogram: its entry slot and r1 to r5. */
   readonly calls: { readonly entry: number; readonly args: readonly Provenance[] }[];
 }
@@ -85,16 +87,6 @@ function missesStack(base: Provenance, displacement: number, size: number): bool
   }
 }
 
-/** Changes everything that is known in `state` by `to`. */
-function rewrite(state: State, to: (p: Provenance) => Provenance): void {
-  for (let r = 0; r <= 9; r++) state.regs[r] = to(state.regs[r]);
-  for (const [offset, p] of state.spills) {
-    const next = to(p);
-    if (next) state.spills.set(offset, next);
-    else state.spills.delete(offset);
-  }
-}
-
 /** From now on packet base `id` is a new one: pointers from an old one are only somewhere in the packet. */
 function forgetBase(state: State, id: number): void {
   rewrite(state, (p) => (p?.kind === 'packet' && p.id === id ? somewhereInPacket : p));
@@ -110,22 +102,25 @@ function plus(state: State, slot: number, pointer: Provenance, other: Provenance
   if (!pointer || isPointer(other)) return undefined;
   const distance = numberOf(other);
   if (distance !== undefined) return move(pointer, distance);
-  const most = maxOf(other);
+  const { min, max } = boundsOf(other);
   switch (pointer.kind) {
     case 'packet': {
       const { id, offset, nullable } = pointer;
       if (id === undefined || offset === undefined || offset < 0 || nullable) return somewhereInPacket;
-      if (pointer.range > offset + pointer.slack + most) return { ...pointer, slack: pointer.slack + most };
+      const slack = pointer.slack + max - min;
+      if (pointer.range > offset + min + slack) return { ...pointer, offset: offset + min, slack };
       // A bounded distance cannot wrap around, so that the sum is again not before the packet: a new base.
-      if (most > WORD_MAX) return somewhereInPacket;
+      if (max > WORD_MAX) return somewhereInPacket;
       forgetBase(state, slot);
       return { kind: 'packet', id: slot, offset: 0, slack: 0, range: 0, nullable: false };
     }
     case 'stack':
     case 'value':
     case 'element': {
-      const slack = pointer.slack + most;
-      return { ...pointer, ...(slack > MAX_SLACK ? ANYWHERE : { offset: pointer.offset, slack }) };
+      const slack = pointer.slack + max - min;
+      if (pointer.offset === undefined || slack > MAX_SLACK || min > MAX_SLACK)
+        return { ...pointer, ...ANYWHERE };
+      return { ...pointer, offset: pointer.offset + min, slack };
     }
     case 'packet-end':
       return somewhereInPacket;
@@ -193,10 +188,10 @@ export function analyse(
       }
       case 'neg':
       case 'movsx':
-        regs[insn.dst] = does.bits === 32 ? number(WORD_MAX) : anyNumber;
+        regs[insn.dst] = does.bits === 32 ? anyWord : anyNumber;
         break;
       case 'byteOrder':
-        regs[insn.dst] = does.bits === 64 ? anyNumber : number(2 ** does.bits - 1);
+        regs[insn.dst] = does.bits === 64 ? anyNumber : upTo(2 ** does.bits - 1);
         break;
       case 'addrSpaceCast':
         regs[insn.dst] = undefined;
@@ -206,7 +201,7 @@ export function analyse(
         break;
       case 'load':
       case 'loadAcquire': {
-        let found: Provenance = does.size === 8 ? undefined : number(2 ** (8 * does.size) - 1);
+        let found: Provenance = does.size === 8 ? undefined : upTo(2 ** (8 * does.size) - 1);
         if (does.kind === 'load' && does.signed) found = anyNumber;
         if (src?.kind === 'stack' && src.offset !== undefined && src.slack === 0 && does.size === 8) {
           found = state.spills.get(src.offset + insn.offset);
@@ -295,7 +290,7 @@ export function analyse(
   const arrive = (to: number, state: State) => {
     const known = states.get(to);
     if (!known) states.set(to, state);
-    else if (!mergeInto(known, state, to)) return;
+    else if (!mergeInto(known, state, { id: to, repeats: loops.has(to) })) return;
     work.add(to);
   };
   counters.enter(graph.entry, entry, undefined, undefined);
@@ -318,7 +313,7 @@ export function analyse(
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
-  return { before, calls, rounds: counters.rounds() };
+  return { before, calls, rounds: counters.rounds };
 }
 
 const copyOf = (state: State): State => ({ regs: state.regs.slice(), spills: new Map(state.spills) });
@@ -358,28 +353,38 @@ function ofConstant(found: Constant | undefined): Provenance {
     : { kind: 'value', map: found.map, offset: found.offset, slack: 0 };
 }
 
+/** Where states meet: at the beginning of a block, which a loop may come back to. */
+interface Place {
+  readonly id: number;
+  readonly repeats: boolean;
+}
+
 /**
- * Joins `from` into `into`; whether that changed anything. Where pointers from two bases meet at the beginning of
- * block `at`, what arrives there is a base of its own.
+ * Joins `from` into `into`; whether that changed anything. Where pointers from two bases meet at the beginning of a
+ * block, what arrives there is a base of its own; what grows there from round to round soon has no bounds.
  */
-function mergeInto(into: State, from: State, at?: number): boolean {
+function mergeInto(into: State, from: State, at?: Place): boolean {
   let changed = false;
   for (let r = 0; r <= 9; r++) {
     const [known, arriving] = [into.regs[r], from.regs[r]];
-    const joined = at === undefined ? join(known, arriving) : meet(known, arriving, -(at * 16 + r) - 1);
-    if (!same(joined, known)) {
-      into.regs[r] = joined;
-      changed = true;
-    }
+    const joined = at ? meet(known, arriving, -(at.id * 16 + r) - 1) : join(known, arriving);
+    if (same(joined, known)) continue;
+    into.regs[r] = at?.repeats ? widened(known, joined) : joined;
+    changed = true;
   }
   for (const [offset, known] of into.spills) {
     const joined = join(known, from.spills.get(offset));
     if (same(joined, known)) continue;
     changed = true;
-    if (joined) into.spills.set(offset, joined);
+    if (joined) into.spills.set(offset, at?.repeats ? widened(known, joined) : joined);
     else into.spills.delete(offset);
   }
   return changed;
+}
+
+function widened(known: Provenance, joined: Provenance): Provenance {
+  if (known?.kind !== 'number' || joined?.kind !== 'number') return joined;
+  return { ...joined, ...widen(known, joined) };
 }
 
 /**
@@ -411,65 +416,3 @@ function hull(a: Provenance, b: Provenance): Provenance {
 /** A packet pointer that is certainly not before the packet. */
 const isBase = (p: Provenance): boolean =>
   p?.kind === 'packet' && p.id !== undefined && !p.nullable && p.offset !== undefined && p.offset >= 0;
-
-/** Puts into `state` what the branch at `slot`, taken or not, tells about what it compared. */
-function refine(code: Code, slot: number, taken: boolean, state: State): void {
-  const step = code.steps[slot];
-  if (step?.does.kind !== 'branch' || step.does.bits !== 64) return;
-  const { insn, does } = step;
-  const holds = taken ? does.condition : OPPOSITE[does.condition];
-  const tested = state.regs[insn.dst];
-  if (holds === undefined) return;
-  if (does.operand === 'imm') {
-    if (tested?.kind === 'number') {
-      const most = holds === 'lt' ? insn.imm - 1 : holds === 'le' || holds === 'eq' ? insn.imm : -1;
-      if (most >= 0 && most < tested.max) state.regs[insn.dst] = { ...tested, max: most };
-    } else if (insn.imm === 0 && holds === 'ne') notNull(state, insn.dst);
-    return;
-  }
-  const other = state.regs[insn.src];
-  if (tested?.kind === 'packet' && other?.kind === 'packet-end') {
-    covered(state, tested, AT_OR_BEFORE_END[holds]);
-  } else if (tested?.kind === 'packet-end' && other?.kind === 'packet') {
-    covered(state, other, AT_OR_BEFORE_END[MIRROR[holds] ?? holds]);
-  }
-}
-
-/** Register `r` was compared with null and is not. What else may be null for reasons of its own stays unknown. */
-function notNull(state: State, r: number): void {
-  const pointer = state.regs[r];
-  if (pointer?.kind === 'element' && pointer.offset === 0 && pointer.slack === 0) {
-    state.regs[r] = { ...pointer, nonNull: true, mixed: false };
-    rewrite(state, (p) =>
-      p?.kind === 'element' && p.site === pointer.site && !p.mixed ? { ...p, nonNull: true } : p,
-    );
-  } else if (pointer?.kind === 'packet' && pointer.id !== undefined) {
-    state.regs[r] = { ...pointer, nullable: false };
-  }
-}
-
-/** `pointer CONDITION end` being true means: so many bytes more than up to the pointer are inside. */
-const AT_OR_BEFORE_END: Partial<Record<ConditionName, number>> = { le: 0, lt: 1 };
-const OPPOSITE: Partial<Record<ConditionName, ConditionName>> = {
-  gt: 'le',
-  ge: 'lt',
-  le: 'gt',
-  lt: 'ge',
-  ne: 'eq',
-  eq: 'ne',
-};
-const MIRROR: Partial<Record<ConditionName, ConditionName>> = { gt: 'lt', ge: 'le', le: 'ge', lt: 'gt' };
-
-/** The packet reaches to `pointer` and `more` bytes beyond. */
-function covered(
-  state: State,
-  pointer: Extract<Provenance, { kind: 'packet' }>,
-  more: number | undefined,
-): void {
-  if (more === undefined || pointer.id === undefined || pointer.offset === undefined || pointer.nullable)
-    return;
-  const range = pointer.offset + more;
-  rewrite(state, (p) =>
-    p?.kind === 'packet' && p.id === pointer.id && p.range < range ? { ...p, range } : p,
-  );
-}

@@ -12,7 +12,9 @@ export type Item =
   /** Instructions that take effect only when the condition of `branch` is `when`. */
   | { readonly kind: 'select'; readonly branch: number; readonly when: boolean; readonly slots: number[] }
   /** Says to the dispatcher `node` which of its targets comes next. */
-  | { readonly kind: 'label'; readonly node: number; readonly value: number };
+  | { readonly kind: 'label'; readonly node: number; readonly value: number }
+  /** Here control leaves the loop at `header`, from block `from` of it. */
+  | { readonly kind: 'leave'; readonly header: number; readonly from: number };
 
 export type Exit =
   | { kind: 'return'; slot: number }
@@ -50,6 +52,27 @@ export function successors(exit: Exit): readonly number[] {
     case 'dispatch':
       return exit.targets;
   }
+}
+
+/** The same exit with other targets. */
+export function redirect(exit: Exit, via: (to: number) => number): Exit {
+  switch (exit.kind) {
+    case 'return':
+      return exit;
+    case 'goto':
+      return { kind: 'goto', to: via(exit.to) };
+    case 'branch':
+      return { ...exit, taken: via(exit.taken), fall: via(exit.fall) };
+    case 'dispatch':
+      return { kind: 'dispatch', targets: exit.targets.map(via) };
+  }
+}
+
+/** A new block that `block` goes through on its way to `to`. */
+export function insertBlock(graph: Graph, block: Block, item: Item, to: number): number {
+  const id = graph.nextId++;
+  graph.blocks.set(id, { id, items: [item], exit: { kind: 'goto', to }, weight: 0, slot: block.slot });
+  return id;
 }
 
 /** The blocks of the function that begins at `entry`. */

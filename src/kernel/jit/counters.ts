@@ -1,8 +1,18 @@
 // Loop counters at work in the analysis: what induction.ts found in the code, with the first values that the analysis
 // brings to it, becomes bounds of registers at a loop's header and the number of its rounds.
 
-import type { Loop } from './induction.js';
-import { join, MAX_SLACK, move, number, numberOf, type Provenance, type State, same } from './provenance.js';
+import type { Induction, Loop } from './induction.js';
+import { join, MAX_SLACK, move, type Provenance, type State, same, within } from './provenance.js';
+
+/** How many rounds a loop takes. */
+export interface Rounds {
+  /** At most so many are begun. */
+  readonly most: number;
+  /** It is known before the loop begins that it will be exactly so many. */
+  readonly exact: boolean;
+  /** What counts them. */
+  readonly counter: Induction;
+}
 
 /** The loop counters of a function while it is analysed, and the registers that move along with them. */
 export class Counters {
@@ -11,8 +21,7 @@ export class Counters {
   readonly #first = new Map<string, Provenance>();
   /** What was taken for a counter, or for a register that moves along, and is none. */
   readonly #none = new Set<string>();
-  /** How many rounds a loop takes: at most, and exactly at most where nothing else ends it. */
-  readonly #rounds = new Map<number, { most: number; decided: number | undefined }>();
+  readonly #rounds = new Map<number, Rounds>();
 
   constructor(loops: ReadonlyMap<number, Loop>) {
     this.#loops = loops;
@@ -38,25 +47,24 @@ export class Counters {
   /** Counters: from their first value to the one before the test ends the loop. */
   #count(loop: Loop, state: State): boolean {
     let changed = false;
-    let most = Number.POSITIVE_INFINITY;
-    let decided: number | undefined;
-    for (const { register, step, maximum, decides } of loop.inductions) {
+    this.#rounds.delete(loop.header);
+    for (const counter of loop.inductions) {
+      const { register } = counter;
       const key = keyOf(loop.header, register);
       if (this.#none.has(key)) continue;
-      const first = numberOf(this.#first.get(key));
-      const last = first === undefined || first < 0 ? undefined : maximum(first);
-      if (first === undefined || last === undefined) {
+      const first = this.#first.get(key);
+      const course = first?.kind === 'number' ? counter.course(first) : undefined;
+      if (first?.kind !== 'number' || !course) {
         this.#none.add(key);
         changed = true;
         continue;
       }
-      state.regs[register] = number(last);
-      const rounds = Math.floor((last - first) / step) + 1;
-      most = Math.min(most, rounds);
-      if (decides) decided = rounds;
+      state.regs[register] = within(course);
+      const known = this.#rounds.get(loop.header);
+      if (known && known.most <= course.rounds) continue;
+      const exact = counter.decides && first.min === first.max;
+      this.#rounds.set(loop.header, { most: course.rounds, exact, counter });
     }
-    if (most === Number.POSITIVE_INFINITY) this.#rounds.delete(loop.header);
-    else this.#rounds.set(loop.header, { most, decided });
     return changed;
   }
 
@@ -97,22 +105,24 @@ export class Counters {
     return changed;
   }
 
-  /** Rounds of the loops that only their counters end, by header. */
-  rounds(): Map<number, number> {
-    const found = new Map<number, number>();
-    for (const [header, { decided }] of this.#rounds) if (decided !== undefined) found.set(header, decided);
-    return found;
+  /** Rounds of the loops that are known to end, by header. */
+  get rounds(): ReadonlyMap<number, Rounds> {
+    return this.#rounds;
   }
 }
 
 const keyOf = (header: number, register: number): string => `${header}:${register}`;
 
-/** `pointer` and up to `distance` bytes further; undefined when its place is not known. */
+/** `pointer` and up to `distance` bytes further, either way; undefined when its place is not known. */
 function spread(pointer: Provenance, distance: number): Provenance {
   if (pointer?.kind !== 'packet' && pointer?.kind !== 'stack' && pointer?.kind !== 'value') return undefined;
   if (pointer.kind === 'packet' && (pointer.id === undefined || pointer.nullable)) return undefined;
-  const slack = pointer.slack + distance;
-  return pointer.offset === undefined || slack > MAX_SLACK ? undefined : { ...pointer, slack };
+  if (pointer.offset === undefined) return undefined;
+  const offset = pointer.offset + Math.min(distance, 0);
+  const slack = pointer.slack + Math.abs(distance);
+  // A base is not before the packet; what is before a base may be.
+  if (slack > MAX_SLACK || (pointer.kind === 'packet' && offset < 0)) return undefined;
+  return { ...pointer, offset, slack };
 }
 
 /** Whether two pointers point to the same place from the same base, whatever is known of what lies around it. */

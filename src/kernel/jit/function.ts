@@ -1,7 +1,7 @@
 // One function of a program, from its graph to a WebAssembly body.
 
 import { layout } from '../memory/memory.js';
-import { type AccessContext, atomic, fault, isCovered, load, packetLoad, store } from './access.js';
+import { type AccessContext, atomic, isCovered, load, packetLoad, store } from './access.js';
 import { compute, pushCondition } from './alu.js';
 import type { FunctionProvenance, Provenances } from './analysis.js';
 import type { Callees, Subprogram } from './callees.js';
@@ -9,6 +9,7 @@ import { elementBases, helperCall, localCall } from './calls.js';
 import type { Block, Item } from './cfg.js';
 import { type Code, target } from './code.js';
 import type { Flow } from './flow.js';
+import { LoopPayment } from './payment.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
 import { type TranslationOptions, Translator } from './translator.js';
@@ -32,9 +33,6 @@ interface Access {
   readonly size: number;
   readonly offset: number;
 }
-
-/** Rounds are paid for before they begin only up to so many instructions: a fault among them comes a little late. */
-const CHARGED_AHEAD = 1 << 16;
 
 /** What the instruction at `slot` accesses through its base register. */
 function accessOf(code: Code, slot: number): Access | undefined {
@@ -98,12 +96,7 @@ export function translate(input: FunctionInput): FunctionBody {
   const blocks = order.sequence.map((id) => graph.blocks.get(id)).filter((b): b is Block => b !== undefined);
   const { isMain } = input;
 
-  /** Instructions of all rounds of a loop, when they are counted before it begins. */
-  const charged = (header: number): number | undefined => {
-    const all = (input.provenance.rounds.get(header) ?? Number.NaN) * (loops.get(header) ?? 0);
-    return all <= CHARGED_AHEAD ? all : undefined;
-  };
-
+  let payment: LoopPayment | undefined;
   let a: AccessContext = { t, window: undefined, bases: new Map() };
   if (options.checked) {
     const { sizes, sites } = wanted(code, input.provenance.before);
@@ -112,7 +105,8 @@ export function translate(input: FunctionInput): FunctionBody {
     window?.reload();
     if (input.self.countsItself) {
       t.useBudget();
-      if (!isMain) spend(t, input.self.weight, graph.blocks.get(graph.entry)?.slot ?? 0);
+      payment = new LoopPayment(t, input.flow, input.provenance.rounds, loops);
+      if (!isMain) payment.spend(graph.blocks.get(graph.entry)?.slot ?? 0, () => body.i32(input.self.weight));
     }
   }
 
@@ -229,8 +223,7 @@ export function translate(input: FunctionInput): FunctionBody {
   structure(graph, order, input.flow.idom, {
     openBlock: () => body.open(Op.block),
     openLoop: (header) => {
-      const whole = charged(header);
-      if (options.checked && whole !== undefined) spend(t, whole, graph.blocks.get(header)?.slot ?? 0);
+      payment?.begin(header);
       body.open(Op.loop);
     },
     openIf: (slot) => {
@@ -240,9 +233,7 @@ export function translate(input: FunctionInput): FunctionBody {
     openElse: () => body.else(),
     close: () => body.end(),
     body: (block) => {
-      const loop = loops.get(block.id);
-      if (loop !== undefined && options.checked && charged(block.id) === undefined)
-        spend(t, loop, block.slot);
+      payment?.round(block.id);
       const found = rotations.get(block);
       block.items.forEach((item, i) => {
         switch (item.kind) {
@@ -258,6 +249,9 @@ export function translate(input: FunctionInput): FunctionBody {
           }
           case 'select':
             select(item, block.items[i - 1]?.kind === 'condition');
+            break;
+          case 'leave':
+            payment?.leave(item.header, item.from);
             break;
           case 'label':
             body.i32(item.value).set(labelLocal(item.node));
@@ -285,14 +279,6 @@ export function translate(input: FunctionInput): FunctionBody {
   });
   body.op(Op.unreachable);
   return body;
-}
-
-/** Takes `weight` instructions from the budget; ends the run when there are not enough. */
-function spend(t: Translator, weight: number, slot: number): void {
-  t.pushOverdrawn(weight);
-  t.body.openUnlikely();
-  fault(t, layout.FAULT_BUDGET, slot, () => t.body.i64(0), 0);
-  t.body.end();
 }
 
 /** Whether register `r` has no upper half, be the selected instructions run or not. */

@@ -85,7 +85,7 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
     [...flow.loops.values()].some(({ header, members }) => {
       let weight = 0;
       for (const id of members) weight += flow.graph.blocks.get(id)?.weight ?? 0;
-      return !((provenance.rounds.get(header) ?? Number.POSITIVE_INFINITY) * weight <= SHORT_LOOP);
+      return !((provenance.rounds.get(header)?.most ?? Number.POSITIVE_INFINITY) * weight <= SHORT_LOOP);
     }),
   );
   return { bytes: module.encode(), mayRunLong };

@@ -4,11 +4,12 @@
 
 import type { AluName } from '../../isa/table.js';
 import type { MapConstant } from './code.js';
+import { compute, hull, type Interval, immediate, WORD_MAX } from './interval.js';
 
 export type Provenance =
   | undefined
-  /** Not a pointer: at most `max` as unsigned, and `value` (sign-extended) when it is always the same. */
-  | { readonly kind: 'number'; readonly value: number | undefined; readonly max: number }
+  /** Not a pointer: its bounds, and `value` (sign-extended) when it is always the same. */
+  | ({ readonly kind: 'number'; readonly value: number | undefined } & Interval)
   | { readonly kind: 'ctx'; readonly offset: number }
   /** This function's frame; the place is from r10. */
   | ({ readonly kind: 'stack' } & Place)
@@ -47,7 +48,6 @@ const samePlace = (a: Place, b: Place): boolean => a.offset === b.offset && a.sl
 const joinPlaces = (a: Place, b: Place): Place =>
   samePlace(a, b) ? { offset: a.offset, slack: a.slack } : ANYWHERE;
 
-export const WORD_MAX = 0xffffffff;
 /** A pointer into the packet of which nothing else is known. */
 export const somewhereInPacket: Provenance = {
   kind: 'packet',
@@ -57,10 +57,13 @@ export const somewhereInPacket: Provenance = {
   ...ANYWHERE,
 };
 
-export const number = (max: number, value?: number): Provenance => ({ kind: 'number', max, value });
-export const constant = (value: number): Provenance =>
-  number(value >= 0 ? value : Number.POSITIVE_INFINITY, value);
-export const anyNumber = number(Number.POSITIVE_INFINITY);
+type Numeric = Extract<Provenance, { kind: 'number' }>;
+
+export const within = ({ min, max }: Interval): Numeric => ({ kind: 'number', value: undefined, min, max });
+export const upTo = (max: number): Numeric => within({ min: 0, max });
+export const constant = (value: number): Numeric => ({ kind: 'number', value, ...immediate(value) });
+export const anyNumber = upTo(Number.POSITIVE_INFINITY);
+export const anyWord = upTo(WORD_MAX);
 
 export const same = (a: Provenance, b: Provenance): boolean => {
   if (a === b) return true;
@@ -68,7 +71,7 @@ export const same = (a: Provenance, b: Provenance): boolean => {
   switch (a.kind) {
     case 'number': {
       const other = b as typeof a;
-      return a.value === other.value && a.max === other.max;
+      return a.value === other.value && a.min === other.min && a.max === other.max;
     }
     case 'ctx':
       return a.offset === (b as typeof a).offset;
@@ -99,17 +102,12 @@ export const same = (a: Provenance, b: Provenance): boolean => {
   }
 };
 
-/** The next of a few bounds, so that a growing number reaches the last one soon. */
-const widen = (max: number): number =>
-  [0xff, 0xffff, WORD_MAX].find((bound) => max <= bound) ?? Number.POSITIVE_INFINITY;
-
 /** What holds when either of the two does. */
 export function join(a: Provenance, b: Provenance): Provenance {
   if (same(a, b)) return a;
   if (!a || !b) return undefined;
   if (a.kind === 'number' && b.kind === 'number') {
-    const max = a.max === b.max ? a.max : widen(Math.max(a.max, b.max));
-    return number(max, a.value === b.value ? a.value : undefined);
+    return { ...within(hull(a, b)), value: a.value === b.value ? a.value : undefined };
   }
   if (a.kind === 'packet' && b.kind === 'packet' && a.id === b.id && samePlace(a, b)) {
     return { ...a, range: Math.min(a.range, b.range), nullable: a.nullable || b.nullable };
@@ -161,39 +159,22 @@ export function move(pointer: Provenance, distance: number): Provenance {
 }
 
 export const numberOf = (p: Provenance): number | undefined => (p?.kind === 'number' ? p.value : undefined);
-export const maxOf = (p: Provenance): number => (p?.kind === 'number' ? p.max : Number.POSITIVE_INFINITY);
+/** The bounds of what is, or may be, a number. */
+export const boundsOf = (p: Provenance): Interval => (p?.kind === 'number' ? p : anyNumber);
 export const isPointer = (p: Provenance): boolean => p !== undefined && p.kind !== 'number';
 
-/** Bounds above 2^53 are not exact any more; then nothing is known. */
-const bounded = (max: number): Provenance => (max <= Number.MAX_SAFE_INTEGER ? number(max) : anyNumber);
+/** Constants beyond this are not followed, so that none is lost to rounding. */
+const LARGEST = 2 ** 52;
 
 /** The result of arithmetic on numbers, as far as its bounds are of use. */
 export function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provenance): Provenance {
-  const x = numberOf(a);
-  const y = numberOf(b);
-  if (bits === 32) {
-    if (op === 'mov') return y === undefined ? number(Math.min(maxOf(b), WORD_MAX)) : constant(y >>> 0);
-    if (op === 'and' && y !== undefined) return number(y >>> 0);
-    return number(WORD_MAX);
+  const [x, y] = [numberOf(a), numberOf(b)];
+  if (bits === 32 && op === 'mov' && y !== undefined) return constant(y >>> 0);
+  if (bits === 64 && (op === 'add' || op === 'sub') && x !== undefined && y !== undefined) {
+    const result = op === 'add' ? x + y : x - y;
+    if (Math.abs(result) < LARGEST) return constant(result);
   }
-  switch (op) {
-    case 'add':
-      if (x !== undefined && y !== undefined && Math.abs(x + y) < 2 ** 52) return constant(x + y);
-      return bounded(maxOf(a) + maxOf(b));
-    case 'sub':
-      return x !== undefined && y !== undefined && Math.abs(x - y) < 2 ** 52 ? constant(x - y) : anyNumber;
-    case 'and':
-      return bounded(Math.min(maxOf(a), maxOf(b)));
-    case 'mul':
-      return bounded(maxOf(a) * maxOf(b));
-    case 'lsh':
-      return y === undefined ? anyNumber : bounded(maxOf(a) * 2 ** (y & 63));
-    case 'rsh':
-      if (y === undefined) return anyNumber;
-      return bounded(Math.floor(Math.min(maxOf(a), 2 ** 64) / 2 ** (y & 63)));
-    default:
-      return anyNumber;
-  }
+  return within(compute(op, bits, boundsOf(a), boundsOf(b), y));
 }
 
 /** Distances up to this are worth following; larger ones leave every object. */
@@ -203,4 +184,14 @@ export const MAX_SLACK = 2 ** 20;
 export interface State {
   readonly regs: Provenance[];
   readonly spills: Map<number, Provenance>;
+}
+
+/** Changes everything that is known in `state` by `to`. */
+export function rewrite(state: State, to: (p: Provenance) => Provenance): void {
+  for (let r = 0; r <= 9; r++) state.regs[r] = to(state.regs[r]);
+  for (const [offset, p] of state.spills) {
+    const next = to(p);
+    if (next) state.spills.set(offset, next);
+    else state.spills.delete(offset);
+  }
 }

@@ -5,7 +5,7 @@
 // Graphs with loops that have two entries are first made reducible: such a loop gets a dispatcher, a new
 // block through which all edges to its entries go.
 
-import { type Block, blockOf, type Exit, type Graph, successors } from './cfg.js';
+import { type Block, blockOf, type Graph, insertBlock, redirect, successors } from './cfg.js';
 
 /** Reverse postorder of the graph, and each block's place in it. */
 export interface Order {
@@ -64,6 +64,12 @@ export function dominators(graph: Graph, order: Order): Map<number, number> {
     }
   }
   return new Map(sequence.slice(1).map((id, i) => [id, sequence[idom[i + 1] ?? 0] ?? 0]));
+}
+
+/** Whether every way to `b` leads through `a`. */
+export function dominates(idom: ReadonlyMap<number, number>, a: number, b: number): boolean {
+  for (let id: number | undefined = b; id !== undefined; id = idom.get(id)) if (id === a) return true;
+  return false;
 }
 
 /** Strongly connected components of the blocks in `region` (edges into `header` do not count). */
@@ -146,15 +152,7 @@ function dispatch(graph: Graph, targets: number[], loop: Set<number>): number {
     const via = (to: number): number => {
       const value = targets.indexOf(to);
       if (value < 0) return to;
-      const id = graph.nextId++;
-      const label: Block = {
-        id,
-        items: [{ kind: 'label', node: dispatcher, value }],
-        exit: { kind: 'goto', to: dispatcher },
-        weight: 0,
-        slot: block.slot,
-      };
-      graph.blocks.set(id, label);
+      const id = insertBlock(graph, block, { kind: 'label', node: dispatcher, value }, dispatcher);
       if (loop.has(block.id)) loop.add(id);
       return id;
     };
@@ -168,19 +166,6 @@ function dispatch(graph: Graph, targets: number[], loop: Set<number>): number {
     slot,
   });
   return dispatcher;
-}
-
-function redirect(exit: Exit, via: (to: number) => number): Exit {
-  switch (exit.kind) {
-    case 'return':
-      return exit;
-    case 'goto':
-      return { kind: 'goto', to: via(exit.to) };
-    case 'branch':
-      return { ...exit, taken: via(exit.taken), fall: via(exit.fall) };
-    case 'dispatch':
-      return { kind: 'dispatch', targets: exit.targets.map(via) };
-  }
 }
 
 /** Receives the structured program, in order. Depths count the enclosing constructs, innermost 0. */

@@ -138,10 +138,12 @@ export class Translator {
     this.body.get(this.#budget).memory(Op.i32_store, layout.Cpu_budget);
   }
 
-  /** Takes `weight` instructions from the budget and pushes whether it is overdrawn (i32). */
-  pushOverdrawn(weight: number): void {
+  /** Takes the pushed number of instructions (i32) from the budget and pushes whether it is overdrawn (i32). */
+  pushOverdrawn(pushWeight: () => void): void {
     if (this.#budget === undefined) throw new Error('this function keeps no budget');
-    this.body.get(this.#budget).i32(weight).op(Op.i32_sub).tee(this.#budget).i32(0).op(Op.i32_lt_s);
+    this.body.get(this.#budget);
+    pushWeight();
+    this.body.op(Op.i32_sub).tee(this.#budget).i32(0).op(Op.i32_lt_s);
   }
 
   /** Pushes the CPU's address. */
