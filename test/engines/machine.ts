@@ -17,6 +17,7 @@ export type MachineKernel = Pick<
   | 'possibleCpus'
   | 'progLoad'
   | 'progRunBatch'
+  | 'progTestRun'
   | 'close'
 >;
 
@@ -187,12 +188,26 @@ export class Machine<K extends MachineKernel = MachineKernel> {
     });
   }
 
-  /** Loads and runs a program on maps as they are at the beginning. */
-  async run(insns: readonly Instruction[], packets: readonly Uint8Array[]): Promise<Result> {
+  /** Test-runs a loaded program on one packet after the other; their metadata come back with them. A fault throws. */
+  async testRuns(prog: number, packets: readonly Uint8Array[]): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    for (const dataIn of packets) {
+      const { retval, dataOut } = await this.kernel.progTestRun(prog, { dataIn });
+      outcomes.push({ retval, data: hex(dataOut) });
+    }
+    return outcomes;
+  }
+
+  /** Loads and runs a program on maps as they are at the beginning, in a batch or in test runs. */
+  async run(
+    insns: readonly Instruction[],
+    packets: readonly Uint8Array[],
+    how: 'outcomes' | 'testRuns' = 'outcomes',
+  ): Promise<Result> {
     await this.reset();
     const prog = await this.load(insns);
     try {
-      return { outcomes: await this.outcomes(prog, packets), maps: await this.contents() };
+      return { outcomes: await this[how](prog, packets), maps: await this.contents() };
     } finally {
       await this.kernel.close(prog);
     }

@@ -28,87 +28,110 @@ export const SCALARS_SIZE = 64;
 
 const ATOMICS: readonly AtomicName[] = ['add', 'or', 'and', 'xor', 'xchg', 'cmpxchg'];
 
-/** What an access may do with memory. */
+/** Memory that a register points to. */
+export interface Memory {
+  /** Not r0; it is never read or written as data. */
+  readonly base: number;
+  /** Behind the pointer, a multiple of 8. */
+  readonly offset: number;
+  /** At least 8. */
+  readonly size: number;
+  readonly rights: Rights;
+}
+
 export interface Rights {
   readonly write: boolean;
-  /** The verifier allows none on a packet. */
+  /** The verifier allows no atomic instruction on a packet. */
   readonly atomic: boolean;
   /** Every access lies at a multiple of its size, as on the stack. */
   readonly aligned: boolean;
 }
 
-/** An access through `base`; the last may overwrite `base` itself. */
-type Access = (base: number, offset: number, size: number) => Code;
+/** An access to any memory: a load where the rights do not allow it. */
+export type Access = (memory: Memory) => Code;
 
-/** An offset in `[offset, offset + size)` for `bytes`, picked by `place`. */
-const at = (place: number, offset: number, size: number, bytes: AccessSize, aligned: boolean): number =>
-  offset + (aligned ? (place % Math.floor(size / bytes)) * bytes : place % (size - bytes + 1));
+/** The offset of an access of `bytes`, picked by `place`. */
+const at = (
+  { offset, size, rights }: Memory,
+  place: number,
+  bytes: AccessSize,
+  aligned = rights.aligned,
+): number => offset + (aligned ? (place % Math.floor(size / bytes)) * bytes : place % (size - bytes + 1));
+
+/** Data in place of the pointer. */
+const not = ({ base }: Memory, data: number): number => (data === base ? 0 : data);
 
 const place = fc.nat(1 << 12);
 
-/** One access, at a random place in what `base` points to: `size` bytes of at least 8, at a multiple of 8. */
-export function access(rights: Rights): fc.Arbitrary<Access> {
-  const { aligned } = rights;
-  const forms: fc.WeightedArbitrary<Access>[] = [
-    {
-      weight: 3,
-      arbitrary: fc
-        .tuple(size, register, place, fc.boolean())
-        .map(([bytes, dst, where, signed]) => (base, offset, room) => [
-          load(bytes, dst, base, at(where, offset, room, bytes, aligned), signed && bytes < 8),
-        ]),
-    },
-  ];
-  if (rights.write) {
-    forms.push({
-      weight: 3,
-      arbitrary: fc
-        .tuple(size, place, fc.oneof(register.map(reg), imm))
-        .map(([bytes, where, value]) => (base, offset, room) => [
-          store(bytes, base, at(where, offset, room, bytes, aligned), value),
-        ]),
-    });
-  }
-  if (rights.atomic) {
-    forms.push(
-      {
-        weight: 2,
-        arbitrary: fc
-          .tuple(
-            fc.constantFrom(...ATOMICS),
-            fc.constantFrom(4 as const, 8 as const),
-            place,
-            register,
-            fc.boolean(),
-          )
-          .map(([op, bytes, where, src, fetch]) => (base, offset, room) => [
-            atomic(op, bytes, base, at(where, offset, room, bytes, true), src, fetch),
-          ]),
+const loading: fc.Arbitrary<Access> = fc
+  .tuple(size, register, place, fc.boolean())
+  .map(([bytes, dst, where, signed]) => (memory) => [
+    load(bytes, not(memory, dst), memory.base, at(memory, where, bytes), signed && bytes < 8),
+  ]);
+
+const storing: fc.Arbitrary<Access> = fc
+  .tuple(size, place, fc.oneof(register.map(reg), imm))
+  .map(([bytes, where, value]) => (memory) => {
+    const offset = at(memory, where, bytes);
+    if (!memory.rights.write) return [load(bytes, 0, memory.base, offset)];
+    return [
+      store(bytes, memory.base, offset, typeof value === 'number' ? value : reg(not(memory, value.register))),
+    ];
+  });
+
+const atomically: fc.Arbitrary<Access> = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(...ATOMICS),
+      fc.constantFrom(4 as const, 8 as const),
+      place,
+      register,
+      fc.boolean(),
+    )
+    .map(
+      ([op, bytes, where, src, fetch]): Access =>
+        (memory) => {
+          const offset = at(memory, where, bytes, true);
+          if (!memory.rights.atomic) return [load(bytes, not(memory, src), memory.base, offset)];
+          return [atomic(op, bytes, memory.base, offset, not(memory, src), fetch)];
+        },
+    ),
+  fc.tuple(size, place, register, fc.boolean()).map(
+    ([bytes, where, data, release]): Access =>
+      (memory) => {
+        const offset = at(memory, where, bytes, true);
+        const register = not(memory, data);
+        if (!memory.rights.atomic) return [load(bytes, register, memory.base, offset)];
+        return release
+          ? [storeRelease(bytes, memory.base, offset, register)]
+          : [loadAcquire(bytes, register, memory.base, offset)];
       },
-      {
-        weight: 1,
-        arbitrary: fc.tuple(size, place, register).map(([bytes, where, dst]) => (base, offset, room) => [
-          loadAcquire(bytes, dst, base, at(where, offset, room, bytes, true)),
-        ]),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.tuple(size, place, register).map(([bytes, where, src]) => (base, offset, room) => [
-          storeRelease(bytes, base, at(where, offset, room, bytes, true), src),
-        ]),
-      },
-    );
-  }
-  return fc.oneof(...forms);
-}
+  ),
+);
+
+export const access: fc.Arbitrary<Access> = fc.oneof(
+  { weight: 3, arbitrary: loading },
+  { weight: 3, arbitrary: storing },
+  { weight: 3, arbitrary: atomically },
+);
+
+const scalars: Memory = {
+  base: FRAME_POINTER,
+  offset: SCALARS,
+  size: SCALARS_SIZE,
+  rights: { write: true, atomic: true, aligned: true },
+};
+const packet: Memory = {
+  base: PACKET_POINTER,
+  offset: 0,
+  size: PACKET,
+  rights: { write: true, atomic: false, aligned: false },
+};
 
 /** An access to the scalars of the frame or to the packet. */
-export const memory: Statement = fc.oneof(
-  access({ write: true, atomic: true, aligned: true }).map((make) =>
-    make(FRAME_POINTER, SCALARS, SCALARS_SIZE),
-  ),
-  access({ write: true, atomic: false, aligned: false }).map((make) => make(PACKET_POINTER, 0, PACKET)),
-);
+export const memory: Statement = fc
+  .tuple(access, fc.constantFrom(scalars, packet))
+  .map(([make, on]) => make(on));
 
 /** Writes all scalars of the frame. */
 export const clearScalars: Code = Array.from({ length: SCALARS_SIZE / 8 }, (_, i) =>

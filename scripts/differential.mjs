@@ -1,0 +1,27 @@
+// Differential fuzzing: random programs on the live kernel and on every engine, for as long as you like. As root.
+//
+//     node scripts/differential.mjs [--minutes 1] [--seed 1] [--path PATH]
+//
+// The generator and the comparison are the tests' own (test/generate, test/differential), bundled with the sources as they
+// are now. Prints what was tried; a difference is shrunk to a small program, printed with what repeats it, and makes
+// the exit status 1.
+
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+// Below node_modules, so that packages are found from there. A name of its own: two runs may begin at different sources.
+const outfile = path.join(root, `node_modules/.cache/skep/differential-${process.pid}.mjs`);
+
+await build({
+  entryPoints: [path.join(root, 'test/differential/main.ts')],
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  outfile,
+});
+const { main } = await import(pathToFileURL(outfile).href);
+process.exitCode = await main(process.argv.slice(2));
