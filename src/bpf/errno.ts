@@ -4,6 +4,7 @@
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EIO: 5,
   ENXIO: 6,
@@ -15,18 +16,32 @@ export const Errno = {
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  EXDEV: 18,
   ENODEV: 19,
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  ENFILE: 23,
   EMFILE: 24,
   ENOSPC: 28,
+  EROFS: 30,
+  EDOM: 33,
   ERANGE: 34,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
   ELOOP: 40,
+  ENODATA: 61,
   EPROTO: 71,
+  EOVERFLOW: 75,
+  EILSEQ: 84,
+  ENOTSOCK: 88,
+  EPROTONOSUPPORT: 93,
   EOPNOTSUPP: 95,
+  ENETDOWN: 100,
+  ENOBUFS: 105,
+  EALREADY: 114,
+  ESTALE: 116,
+  ECANCELED: 125,
   ENOTSUPP: 524,
 } as const;
 export type Errno = (typeof Errno)[keyof typeof Errno];
@@ -35,6 +50,7 @@ export type Errno = (typeof Errno)[keyof typeof Errno];
 const messages: Readonly<Record<Errno, string>> = {
   [Errno.EPERM]: 'Operation not permitted',
   [Errno.ENOENT]: 'No such file or directory',
+  [Errno.ESRCH]: 'No such process',
   [Errno.EINTR]: 'Interrupted system call',
   [Errno.EIO]: 'Input/output error',
   [Errno.ENXIO]: 'No such device or address',
@@ -46,18 +62,32 @@ const messages: Readonly<Record<Errno, string>> = {
   [Errno.EFAULT]: 'Bad address',
   [Errno.EBUSY]: 'Device or resource busy',
   [Errno.EEXIST]: 'File exists',
+  [Errno.EXDEV]: 'Invalid cross-device link',
   [Errno.ENODEV]: 'No such device',
   [Errno.ENOTDIR]: 'Not a directory',
   [Errno.EISDIR]: 'Is a directory',
   [Errno.EINVAL]: 'Invalid argument',
+  [Errno.ENFILE]: 'Too many open files in system',
   [Errno.EMFILE]: 'Too many open files',
   [Errno.ENOSPC]: 'No space left on device',
+  [Errno.EROFS]: 'Read-only file system',
+  [Errno.EDOM]: 'Numerical argument out of domain',
   [Errno.ERANGE]: 'Numerical result out of range',
   [Errno.ENAMETOOLONG]: 'File name too long',
   [Errno.ENOSYS]: 'Function not implemented',
   [Errno.ELOOP]: 'Too many levels of symbolic links',
+  [Errno.ENODATA]: 'No data available',
   [Errno.EPROTO]: 'Protocol error',
+  [Errno.EOVERFLOW]: 'Value too large for defined data type',
+  [Errno.EILSEQ]: 'Invalid or incomplete multibyte or wide character',
+  [Errno.ENOTSOCK]: 'Socket operation on non-socket',
+  [Errno.EPROTONOSUPPORT]: 'Protocol not supported',
   [Errno.EOPNOTSUPP]: 'Operation not supported',
+  [Errno.ENETDOWN]: 'Network is down',
+  [Errno.ENOBUFS]: 'No buffer space available',
+  [Errno.EALREADY]: 'Operation already in progress',
+  [Errno.ESTALE]: 'Stale file handle',
+  [Errno.ECANCELED]: 'Operation canceled',
   [Errno.ENOTSUPP]: 'Unknown error 524',
 };
 
@@ -85,5 +115,17 @@ export class BpfError extends Error {
     this.errno = errno;
     this.command = command;
     if (verifierLog !== undefined) this.verifierLog = verifierLog;
+  }
+}
+
+/** A batch of map elements that failed on the way. */
+export class BatchError extends BpfError {
+  /** Elements that were done before. */
+  readonly count: number;
+
+  constructor(command: string, errno: number, count: number, detail = '') {
+    super(command, errno, detail || `${count} elements were done before`);
+    this.name = 'BatchError';
+    this.count = count;
   }
 }

@@ -147,6 +147,26 @@ export const AttachType = {
 } as const;
 export type AttachType = ValueOf<typeof AttachType>;
 
+/** Link types (enum bpf_link_type). */
+export const LinkType = {
+  Unspec: 0,
+  RawTracepoint: 1,
+  Tracing: 2,
+  Cgroup: 3,
+  Iter: 4,
+  Netns: 5,
+  Xdp: 6,
+  PerfEvent: 7,
+  KprobeMulti: 8,
+  StructOps: 9,
+  Netfilter: 10,
+  Tcx: 11,
+  UprobeMulti: 12,
+  Netkit: 13,
+  Sockmap: 14,
+} as const;
+export type LinkType = ValueOf<typeof LinkType>;
+
 const words = (table: Record<string, number>): ReadonlyMap<number, string> =>
   new Map(
     Object.entries(table).map(([name, value]) => [
@@ -158,6 +178,7 @@ const words = (table: Record<string, number>): ReadonlyMap<number, string> =>
 const mapTypeWords = words(MapType);
 const progTypeWords = words(ProgType);
 const attachTypeWords = words(AttachType);
+const linkTypeWords = words(LinkType);
 
 /** `percpu_array` for MapType.PercpuArray; undefined for a number that no map type has. */
 export const mapTypeName = (type: number): string | undefined => mapTypeWords.get(type);
@@ -165,6 +186,9 @@ export const mapTypeName = (type: number): string | undefined => mapTypeWords.ge
 export const progTypeName = (type: number): string | undefined => progTypeWords.get(type);
 /** `cgroup_inet_ingress` for AttachType.CgroupInetIngress. */
 export const attachTypeName = (type: number): string | undefined => attachTypeWords.get(type);
+
+/** `raw_tracepoint` for LinkType.RawTracepoint. */
+export const linkTypeName = (type: number): string | undefined => linkTypeWords.get(type);
 
 /** Map creation flags (BPF_F_*). */
 export const MapFlag = {
@@ -183,7 +207,7 @@ export const MapFlag = {
   InnerMap: 1 << 12,
   Link: 1 << 13,
   PathFd: 1 << 14,
-  VmaLinked: 1 << 15,
+  VtypeBtfObjFd: 1 << 15,
   TokenFd: 1 << 16,
   Segv: 1 << 17,
   NoUserConv: 1 << 18,
@@ -199,10 +223,42 @@ export const ProgFlag = {
   XdpHasFrags: 1 << 5,
   XdpDevBoundOnly: 1 << 6,
   TestRegInvariants: 1 << 7,
+  TokenFd: 1 << 16,
 } as const;
 
 /** Element update flags (BPF_ANY and so on). */
 export const UpdateFlag = { Any: 0, NoExist: 1, Exist: 2, Lock: 4 } as const;
+
+/** How a program joins those that a hook has (BPF_F_*). */
+export const AttachFlag = {
+  /** Cgroups: a program further down may replace this one. */
+  AllowOverride: 1 << 0,
+  /** Cgroups: programs further down run as well. */
+  AllowMulti: 1 << 1,
+  Replace: 1 << 2,
+  Before: 1 << 3,
+  After: 1 << 4,
+  /** The anchor is named by its id. */
+  Id: 1 << 5,
+  /** Cgroups: runs before those further down. */
+  Preorder: 1 << 6,
+  /** The anchor is a link, not a program. */
+  Link: 1 << 13,
+} as const;
+
+/** XDP attachment (XDP_FLAGS_*): one mode at most, or the kernel chooses. */
+export const XdpFlag = {
+  /** EBUSY when there is a program already. */
+  UpdateIfNoexist: 1 << 0,
+  /** Generic. */
+  SkbMode: 1 << 1,
+  /** Native: in the driver. */
+  DrvMode: 1 << 2,
+  /** Offloaded. */
+  HwMode: 1 << 3,
+  /** Only in place of the expected program. */
+  Replace: 1 << 4,
+} as const;
 
 /** What an XDP program answers (enum xdp_action). */
 export const XdpAction = { Aborted: 0, Drop: 1, Pass: 2, Tx: 3, Redirect: 4 } as const;

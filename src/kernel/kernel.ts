@@ -3,12 +3,19 @@
 
 import { SkepError } from '../base/error.js';
 import type {
+  BatchCursor,
   Bpf,
+  BtfInfo,
   Fd,
+  MapBatchOptions,
+  MapBatchResult,
   MapCreateAttr,
+  MapElements,
   MapInfo,
+  ObjKind,
   PacketBatch,
   PacketBatchResult,
+  ProgDump,
   ProgInfo,
   ProgLoadAttr,
   ProgTestRunAttr,
@@ -16,33 +23,30 @@ import type {
   TraceEvent,
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
-import { type AttachType, progTypeName } from '../bpf/types.js';
 import { Btf } from '../btf/index.js';
 import { decode } from '../isa/decode.js';
-import { encodeUnchecked } from '../isa/encode.js';
-import type { Instruction } from '../isa/instruction.js';
 import { programTag } from '../isa/tag.js';
-import type { EngineName, RunnableProgram } from './engine.js';
-import { type HostCall, helperById, helpers, missingHelper, packedArgs } from './helpers/index.js';
-import { InterpretedProgram } from './interpreter/engine.js';
-import { JitProgram, ProgramTable } from './jit/jit.js';
+import type { EngineName } from './engine.js';
+import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.js';
+import { Installer } from './install.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
-import { KernelMap } from './maps/index.js';
+import { checkLoad, decodeAttr, LOAD } from './load-checks.js';
+import { KernelMaps } from './map-commands.js';
+import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { KernelMemory, layout } from './memory/memory.js';
-import { type KernelObject, ObjectTable } from './objects.js';
-import { type KernelBtf, KernelProgram } from './program.js';
+import { type KernelMapObject, type KernelObject, ObjectTable } from './objects.js';
+import { dumpInstructions, KernelProgram } from './program.js';
 import { runBatch } from './programs/batch.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
 import { FrameArena } from './programs/frames.js';
-import { programTypeDefinition } from './programs/index.js';
 import type { ProgramRun } from './programs/run.js';
 import { testRun } from './programs/test-run.js';
 import { xdp } from './programs/xdp.js';
 import { RAW_PROLOGUE, runRaw } from './raw.js';
-import { type Resolved, resolve } from './resolve.js';
-import { checkStructure } from './verifier/structure.js';
+import { resolve } from './resolve.js';
+import { Unhooked } from './unhooked.js';
 
 export interface EmulatedKernelOptions {
   /** How programs run; `jit` unless told otherwise. */
@@ -68,40 +72,29 @@ export interface EmulatedKernelOptions {
 }
 
 const DEFAULT_BUDGET = 100_000_000;
-/** BPF_COMPLEXITY_LIMIT_INSNS: instructions that a privileged user may load. */
-const MAX_INSNS = 1_000_000;
-/** Letters, digits, `_` and `.`, at most 15 (bpf_obj_name_cpy). */
-const VALID_NAME = /^[A-Za-z0-9_.]{0,15}$/;
-
-const LOAD = 'BPF_PROG_LOAD';
-
-const refuseLoad = (message: string, errno: Errno = Errno.EINVAL): never => {
-  throw new BpfError(LOAD, errno, message, `${message}\n`);
-};
 
 /**
  * A kernel of its own in this process: its maps and programs are nobody else's and end with it. It has the map types of
  * `kernel/maps`, the helpers of `kernel/helpers` and XDP programs; anything else is refused with Linux's errno.
  */
-export class EmulatedKernel implements Bpf {
+export class EmulatedKernel extends Unhooked implements Bpf {
   readonly #memory: KernelMemory;
-  readonly #engine: EngineName;
   readonly #cpus: number;
   readonly #budget: number;
-  readonly #trusted: boolean;
   readonly #now: () => number;
   readonly #cpu: number;
   readonly #objects = new ObjectTable();
-  readonly #table = new ProgramTable();
+  readonly #installer: Installer;
+  readonly #maps: KernelMaps;
   readonly #arena: FrameArena;
   readonly #programs = new Map<number, KernelProgram>();
   readonly #listeners = new Set<(event: TraceEvent) => void>();
   #clock: ((frame: number) => number) | undefined;
-  #nextMapId = 1;
-  #nextProgId = 1;
-  #nextBtfId = 1;
+  /** Open descriptors of BPF_ENABLE_STATS. */
+  #statsOpen = 0;
 
   constructor(options: EmulatedKernelOptions = {}) {
+    super();
     const { cpus = 1, budget = DEFAULT_BUDGET, engine = 'jit' } = options;
     if (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)
       throw new SkepError(`cpus is ${cpus}, not 1 to 1024`);
@@ -109,10 +102,8 @@ export class EmulatedKernel implements Bpf {
       throw new SkepError(`budget is ${budget}, not 1 to ${0x7fffffff}`);
     }
     if (engine !== 'jit' && engine !== 'interpreter') throw new SkepError(`there is no engine ${engine}`);
-    this.#engine = engine;
     this.#cpus = cpus;
     this.#budget = budget;
-    this.#trusted = options.trusted ?? false;
     const started = performance.now();
     this.#now = options.now ?? (() => Math.floor((performance.now() - started) * 1e6));
     const host = {
@@ -124,6 +115,8 @@ export class EmulatedKernel implements Bpf {
     this.#arena = new FrameArena(this.#memory);
     this.#cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
+    this.#installer = new Installer(this.#memory, engine, options.trusted ?? false, this.#cpu);
+    this.#maps = new KernelMaps(this.#memory, this.#objects, cpus);
   }
 
   #alloc(size: number, what: string): number {
@@ -183,59 +176,74 @@ export class EmulatedKernel implements Bpf {
 
   // ---- maps
 
-  async mapCreate(attr: MapCreateAttr): Promise<Fd> {
-    const btf = attr.btfFd === undefined ? undefined : this.#objects.get(attr.btfFd, 'btf', 'BPF_MAP_CREATE');
-    const map = new KernelMap(this.#memory, this.#nextMapId, attr, this.#cpus, (fd) =>
-      this.#programReference(fd),
-    );
-    this.#nextMapId++;
-    const held = btf && this.#objects.hold(btf);
-    return this.#objects.add('map', { map, attr, btf }, () => {
-      map.destroy();
-      if (held) this.#objects.drop(held);
-    });
+  mapCreate(attr: MapCreateAttr): Promise<Fd> {
+    return this.#maps.mapCreate(attr);
   }
 
-  #map(fd: Fd, command: string): KernelMap {
-    return this.#objects.get(fd, 'map', command).map;
+  mapLookupElem(fd: Fd, key: Uint8Array, flags?: number): Promise<Uint8Array> {
+    return this.#maps.mapLookupElem(fd, key, flags);
   }
 
-  async mapLookupElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
-    return this.#map(fd, 'BPF_MAP_LOOKUP_ELEM').lookup(key, flags);
+  mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags?: number): Promise<void> {
+    return this.#maps.mapUpdateElem(fd, key, value, flags);
   }
 
-  async mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
-    this.#map(fd, 'BPF_MAP_UPDATE_ELEM').update(key, value, flags);
+  mapDeleteElem(fd: Fd, key: Uint8Array): Promise<void> {
+    return this.#maps.mapDeleteElem(fd, key);
   }
 
-  async mapDeleteElem(fd: Fd, key: Uint8Array): Promise<void> {
-    this.#map(fd, 'BPF_MAP_DELETE_ELEM').delete(key);
+  mapLookupAndDeleteElem(fd: Fd, key: Uint8Array, flags?: number): Promise<Uint8Array> {
+    return this.#maps.mapLookupAndDeleteElem(fd, key, flags);
   }
 
-  async mapGetNextKey(fd: Fd, key: Uint8Array | null): Promise<Uint8Array> {
-    return this.#map(fd, 'BPF_MAP_GET_NEXT_KEY').nextKey(key);
+  mapGetNextKey(fd: Fd, key: Uint8Array | null): Promise<Uint8Array> {
+    return this.#maps.mapGetNextKey(fd, key);
   }
 
-  async mapFreeze(fd: Fd): Promise<void> {
-    this.#map(fd, 'BPF_MAP_FREEZE').freeze();
+  mapLookupBatch(
+    fd: Fd,
+    cursor: BatchCursor,
+    count: number,
+    options?: MapBatchOptions,
+  ): Promise<MapBatchResult> {
+    return this.#maps.mapLookupBatch(fd, cursor, count, options);
   }
 
-  async mapInfo(fd: Fd): Promise<MapInfo> {
-    const { map, attr, btf } = this.#objects.get(fd, 'map', 'BPF_OBJ_GET_INFO_BY_FD');
-    return {
-      id: map.id,
-      type: map.type,
-      keySize: map.keySize,
-      valueSize: map.valueSize,
-      maxEntries: map.maxEntries,
-      flags: map.flags,
-      name: map.name,
-      btfId: btf?.id ?? 0,
-      btfKeyTypeId: attr.btfKeyTypeId ?? 0,
-      btfValueTypeId: attr.btfValueTypeId ?? 0,
-      memlock: map.memlock,
-      frozen: map.frozen,
-    };
+  mapLookupAndDeleteBatch(
+    fd: Fd,
+    cursor: BatchCursor,
+    count: number,
+    options?: MapBatchOptions,
+  ): Promise<MapBatchResult> {
+    return this.#maps.mapLookupAndDeleteBatch(fd, cursor, count, options);
+  }
+
+  mapUpdateBatch(fd: Fd, elements: MapElements, options?: MapBatchOptions): Promise<void> {
+    return this.#maps.mapUpdateBatch(fd, elements, options);
+  }
+
+  mapDeleteBatch(
+    fd: Fd,
+    keys: { count: number; keys: Uint8Array },
+    options?: MapBatchOptions,
+  ): Promise<void> {
+    return this.#maps.mapDeleteBatch(fd, keys, options);
+  }
+
+  mapFreeze(fd: Fd): Promise<void> {
+    return this.#maps.mapFreeze(fd);
+  }
+
+  mapInfo(fd: Fd): Promise<MapInfo> {
+    return this.#maps.mapInfo(fd);
+  }
+
+  mapGetNextId(id: number): Promise<number> {
+    return this.#maps.mapGetNextId(id);
+  }
+
+  mapGetFdById(id: number, openFlags?: number): Promise<Fd> {
+    return this.#maps.mapGetFdById(id, openFlags);
   }
 
   // ---- BTF
@@ -248,162 +256,115 @@ export class EmulatedKernel implements Bpf {
       if (error instanceof SkepError) throw new BpfError('BPF_BTF_LOAD', Errno.EINVAL, error.message);
       throw error;
     }
-    const kernelBtf: KernelBtf = { id: this.#nextBtfId++, btf };
-    return this.#objects.add('btf', kernelBtf, () => {});
+    return this.#objects.add('btf', { id: this.#objects.newId('btf'), btf }, () => {});
+  }
+
+  async btfInfo(fd: Fd): Promise<BtfInfo> {
+    const { id, btf } = this.#objects.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD');
+    return { id, size: btf.bytes.length, name: '', kernelBtf: false };
+  }
+
+  async btfData(fd: Fd): Promise<Uint8Array> {
+    return this.#objects.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD').btf.bytes.slice();
+  }
+
+  async btfGetNextId(id: number): Promise<number> {
+    return this.#objects.nextId('btf', id, 'BPF_BTF_GET_NEXT_ID');
+  }
+
+  async btfGetFdById(id: number): Promise<Fd> {
+    return this.#objects.openId('btf', id, 'BPF_BTF_GET_FD_BY_ID');
   }
 
   // ---- programs
 
   async progLoad(attr: ProgLoadAttr): Promise<Fd> {
-    const definition = this.#checkLoad(attr);
+    const definition = checkLoad(attr);
     const insns = decodeAttr(attr);
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
-    const maps = new Map<KernelMap, Fd>();
+    const maps = new Map<KernelMap, KernelMapObject>();
     const resolved = resolve(insns, this.#memory, (fd) => {
-      const map = this.#objects.find(fd, 'map')?.map;
-      if (map) maps.set(map, fd);
-      return map;
+      const object = this.#objects.find(fd, 'map');
+      if (object) maps.set(object.map, object);
+      return object?.map;
     });
     const btf = attr.progBtfFd === undefined ? undefined : this.#objects.get(attr.progBtfFd, 'btf', LOAD);
-    const lineInfo = attr.lineInfo
-      ? checkLineInfo(attr.lineInfo, attr.instructions.length / 8, btf?.btf)
-      : undefined;
-    const id = this.#nextProgId;
     const slots = attr.instructions.length / 8;
-    const { address, runnable } = await this.#install(id, resolved, definition, gplCompatible);
-    this.#nextProgId++;
-    const held: KernelObject[] = [...maps.values()].map((fd) =>
-      this.#objects.hold(this.#objects.get(fd, 'map', LOAD)),
+    const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
+    const xlated = dumpInstructions(insns, (fd) => this.#objects.find(fd, 'map')?.id ?? 0);
+    // Held before the engine begins: whoever loads may close its descriptors meanwhile.
+    const held: KernelObject[] = [...maps.values(), ...(btf ? [btf] : [])].map((object) =>
+      this.#objects.hold(object),
     );
-    if (btf) held.push(this.#objects.hold(btf));
+    const dropAll = () => {
+      for (const object of held) this.#objects.drop(object);
+    };
+    const installed = await this.#installer.install(resolved, definition, gplCompatible).catch((error) => {
+      dropAll();
+      throw error;
+    });
+    const { address, runnable } = installed;
+    const id = this.#objects.newId('program');
+    this.#installer.setId(address, id);
     const program = new KernelProgram({
       id,
       type: definition.type,
+      expectedAttachType: attr.expectedAttachType ?? 0,
       name: attr.name ?? '',
       tag,
       gplCompatible,
       insns: resolved.insns,
+      xlated,
       maps: resolved.maps,
+      held,
       btf,
+      funcInfo: attr.funcInfo?.slice(),
       lineInfo,
       address,
       runnable,
-      slots,
       loadedAt: Math.floor(Date.now() / 1000),
     });
     this.#programs.set(address, program);
+    if (attr.log) attr.log.text = '';
     return this.#objects.add('program', program, () => {
       this.#programs.delete(address);
-      this.#uninstall(address, runnable);
-      for (const reference of held) this.#objects.drop(reference);
+      this.#installer.uninstall(installed);
+      dropAll();
     });
   }
 
-  #checkLoad(attr: ProgLoadAttr): ProgramTypeDefinition {
-    const definition = programTypeDefinition(attr.type);
-    if (!definition) {
-      const word = progTypeName(attr.type);
-      return refuseLoad(
-        word
-          ? `program type ${word} is not available in the emulated kernel yet`
-          : `there is no program type ${attr.type}`,
-      );
-    }
-    const expected = attr.expectedAttachType ?? 0;
-    if (expected !== 0 && !definition.attachTypes.includes(expected as AttachType)) {
-      refuseLoad(`expected attach type ${expected} does not fit program type ${progTypeName(attr.type)}`);
-    }
-    if (!VALID_NAME.test(attr.name ?? '')) {
-      refuseLoad(
-        `program name ${JSON.stringify(attr.name)}: letters, digits, _ and ., at most 15 characters`,
-      );
-    }
-    const slots = attr.instructions.length / 8;
-    if (slots === 0 || slots > MAX_INSNS) {
-      refuseLoad(`a program has 1 to ${MAX_INSNS} instructions, this one has ${slots}`, Errno.E2BIG);
-    }
-    return definition;
-  }
-
-  /** Lays the program out in linear memory and hands it to the engine. Leaves nothing behind when it fails. */
-  async #install(
-    id: number,
-    resolved: Resolved,
-    definition: ProgramTypeDefinition,
-    gplCompatible: boolean,
-  ): Promise<{ address: number; runnable: RunnableProgram }> {
-    const steps = checkStructure(resolved.insns, resolved.constants, {
-      packetLoads: definition.packetLoads,
-      helpers: helperById,
-      refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible),
-    });
-    const memory = this.#memory;
-    const code = encodeUnchecked(resolved.insns);
-    const address = this.#alloc(layout.Program_size, 'a program');
-    const allocated = (field: number, size: number, what: string): number => {
-      const at = this.#alloc(size, what);
-      memory.setU32(address + field, at);
-      return at;
-    };
-    try {
-      memory.write(allocated(layout.Program_insns, code.length, 'instructions'), code);
-      const maps = allocated(layout.Program_maps, Math.max(resolved.maps.length, 1) * 4, 'map references');
-      resolved.maps.forEach((map, i) => {
-        memory.setU32(maps + i * 4, map.address);
-      });
-      memory.setU32(address + layout.Program_id, id);
-      memory.setU32(address + layout.Program_insnCount, code.length / 8);
-      memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
-      memory.setU32(address + layout.Program_ctxSize, definition.context.size);
-      if (this.#engine === 'interpreter') {
-        return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
-      }
-      const runnable = await JitProgram.load(
-        { steps, constants: resolved.constants, context: definition.context },
-        { checked: !this.#trusted, helpers: helperById },
-        memory,
-        this.#table,
-        this.#cpu,
-        address,
-      );
-      return { address, runnable };
-    } catch (error) {
-      this.#freeProgram(address);
-      throw error;
-    }
-  }
-
-  #uninstall(address: number, runnable: RunnableProgram): void {
-    runnable.dispose();
-    this.#freeProgram(address);
-  }
-
-  /** What was never allocated is 0, and freeing that does nothing. */
-  #freeProgram(address: number): void {
-    this.#memory.free(this.#memory.u32(address + layout.Program_insns));
-    this.#memory.free(this.#memory.u32(address + layout.Program_maps));
-    this.#memory.free(address);
-  }
-
-  #programReference(fd: Fd) {
-    const program = this.#objects.find(fd, 'program');
-    if (!program) return undefined;
-    const { id, type, address } = program.parts;
-    const object = program;
-    return {
-      id,
-      type,
-      address,
-      retain: () => {
-        this.#objects.hold(object);
-      },
-      release: () => this.#objects.drop(object),
-    };
+  async progBindMap(prog: Fd, map: Fd): Promise<void> {
+    const command = 'BPF_PROG_BIND_MAP';
+    const program = this.#objects.get(prog, 'program', command);
+    const object = this.#objects.get(map, 'map', command);
+    if (program.bind(object.map)) program.parts.held.push(this.#objects.hold(object));
   }
 
   async progInfo(fd: Fd): Promise<ProgInfo> {
     return this.#objects.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').info;
+  }
+
+  async progDump(fd: Fd): Promise<ProgDump> {
+    return this.#objects.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').dump;
+  }
+
+  async progGetNextId(id: number): Promise<number> {
+    return this.#objects.nextId('program', id, 'BPF_PROG_GET_NEXT_ID');
+  }
+
+  async progGetFdById(id: number): Promise<Fd> {
+    return this.#objects.openId('program', id, 'BPF_PROG_GET_FD_BY_ID');
+  }
+
+  async enableStats(type: number): Promise<Fd> {
+    if (type !== 0) {
+      throw new BpfError('BPF_ENABLE_STATS', Errno.EINVAL, `there are no statistics of type ${type}`);
+    }
+    this.#statsOpen++;
+    return this.#objects.add('stats', { id: 0, stats: true }, () => {
+      this.#statsOpen--;
+    });
   }
 
   #run(fd: Fd): ProgramRun {
@@ -432,11 +393,21 @@ export class EmulatedKernel implements Bpf {
   }
 
   async progTestRun(fd: Fd, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
-    return testRun(this.#run(fd), attr);
+    const result = await testRun(this.#run(fd), attr);
+    const runs = attr.repeat || 1;
+    this.#count(fd, runs, result.duration * runs);
+    return result;
   }
 
   async progRunBatch(fd: Fd, batch: PacketBatch): Promise<PacketBatchResult> {
-    return runBatch(this.#run(fd), batch);
+    const result = await runBatch(this.#run(fd), batch);
+    this.#count(fd, batch.count - result.faults.length, result.duration);
+    return result;
+  }
+
+  /** Statistics of the program that was started; those that it tail-called are part of its run. */
+  #count(fd: Fd, runs: number, nanoseconds: number): void {
+    if (this.#statsOpen > 0) this.#objects.find(fd, 'program')?.count(runs, nanoseconds);
   }
 
   /**
@@ -448,11 +419,11 @@ export class EmulatedKernel implements Bpf {
     const insns = [...RAW_PROLOGUE, ...decode(instructions)];
     const definition: ProgramTypeDefinition = { ...xdp, packetLoads: true };
     const resolved = resolve(insns, this.#memory, () => undefined);
-    const { address, runnable } = await this.#install(0, resolved, definition, true);
+    const installed = await this.#installer.install(resolved, definition, true);
     try {
-      return runRaw(this.#memory, this.#arena, runnable, data, this.#budget);
+      return runRaw(this.#memory, this.#arena, installed.runnable, data, this.#budget);
     } finally {
-      this.#uninstall(address, runnable);
+      this.#installer.uninstall(installed);
     }
   }
 
@@ -467,33 +438,15 @@ export class EmulatedKernel implements Bpf {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
+  async objKind(fd: Fd): Promise<ObjKind> {
+    const kind = this.#objects.kind(fd, 'BPF_OBJ_GET_INFO_BY_FD');
+    if (kind === 'stats') {
+      throw new BpfError('BPF_OBJ_GET_INFO_BY_FD', Errno.EINVAL, `descriptor ${fd} is no object`);
+    }
+    return kind === 'program' ? 'prog' : kind;
+  }
+
   async close(fd: Fd): Promise<void> {
     this.#objects.close(fd);
   }
-}
-
-function decodeAttr(attr: ProgLoadAttr): Instruction[] {
-  try {
-    return decode(attr.instructions);
-  } catch (error) {
-    if (error instanceof SkepError) return refuseLoad(error.message);
-    throw error;
-  }
-}
-
-/** Why a program of this type may not call helper `id` (Linux: check_helper_call). */
-function refuseHelper(
-  id: number,
-  definition: ProgramTypeDefinition,
-  gplCompatible: boolean,
-): string | undefined {
-  const helper = helperById(id);
-  if (!helper) return missingHelper(id);
-  if (helper.programTypes !== 'all' && !helper.programTypes.includes(definition.type)) {
-    return `program of this type cannot use helper bpf_${helper.name}#${id}`;
-  }
-  if (helper.gplOnly && !gplCompatible) {
-    return `cannot call GPL-restricted function bpf_${helper.name}#${id} from non-GPL compatible program`;
-  }
-  return undefined;
 }

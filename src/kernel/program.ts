@@ -1,15 +1,20 @@
 // A loaded program: what it was made from, what it refers to, and the engine's form of it.
 
-import type { ProgInfo, RunFault } from '../bpf/bpf.js';
-import { type ProgType, progTypeName } from '../bpf/types.js';
+import type { ProgDump, ProgInfo, RunFault } from '../bpf/bpf.js';
+import { type AttachType, type ProgType, progTypeName } from '../bpf/types.js';
 import type { Btf } from '../btf/index.js';
 import { disassembleKernel } from '../isa/disassemble.js';
+import { encodeUnchecked } from '../isa/encode.js';
 import type { Instruction } from '../isa/instruction.js';
+import { PseudoSource } from '../isa/opcodes.js';
+import { rowOf } from '../isa/table.js';
 import type { RunnableProgram } from './engine.js';
+import { JitProgram } from './jit/jit.js';
 import { sourceLine } from './line-info.js';
 import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { layout } from './memory/memory.js';
+import type { KernelObject } from './objects.js';
 
 /** The BTF object that a program or map was loaded with. */
 export interface KernelBtf {
@@ -20,44 +25,101 @@ export interface KernelBtf {
 export interface ProgramParts {
   readonly id: number;
   readonly type: ProgType;
+  readonly expectedAttachType: AttachType | 0;
   readonly name: string;
   readonly tag: string;
   readonly gplCompatible: boolean;
   /** After relocation, one entry an instruction. */
   readonly insns: readonly Instruction[];
+  /** What `bpftool prog dump xlated` shows: map operands are ids. */
+  readonly xlated: Uint8Array;
   readonly maps: readonly KernelMap[];
+  /** What the program keeps: its maps and its BTF. */
+  readonly held: KernelObject[];
   readonly btf: KernelBtf | undefined;
+  /** struct bpf_func_info[] as it was given. */
+  readonly funcInfo: Uint8Array | undefined;
   /** struct bpf_line_info[], checked. */
   readonly lineInfo: Uint8Array | undefined;
   /** Address of the Program in linear memory. */
   readonly address: number;
   readonly runnable: RunnableProgram;
-  readonly slots: number;
   /** Seconds since the epoch. */
   readonly loadedAt: number;
 }
 
+/** Bytes of `struct bpf_prog` before the instructions, in Linux 6.18 on 64-bit machines. */
+const HEADER = 96;
+const PAGE = 4096;
+
 export class KernelProgram {
   readonly parts: ProgramParts;
+  /** Maps that no instruction uses (BPF_PROG_BIND_MAP). */
+  readonly #bound: KernelMap[] = [];
+  #runs = 0;
+  #nanoseconds = 0;
 
   constructor(parts: ProgramParts) {
     this.parts = parts;
   }
 
+  get id(): number {
+    return this.parts.id;
+  }
+
+  /** Makes a map the program's; false when it was already. */
+  bind(map: KernelMap): boolean {
+    if (this.parts.maps.includes(map) || this.#bound.includes(map)) return false;
+    this.#bound.push(map);
+    return true;
+  }
+
+  /** Adds to the statistics. */
+  count(runs: number, nanoseconds: number): void {
+    this.#runs += runs;
+    this.#nanoseconds += nanoseconds;
+  }
+
   get info(): ProgInfo {
-    const { id, type, name, tag, gplCompatible, maps, btf, loadedAt, runnable, slots } = this.parts;
+    const { id, type, name, tag, gplCompatible, maps, btf, loadedAt, runnable, xlated } = this.parts;
     return {
       id,
       type,
       name,
       tag,
       gplCompatible,
-      bytesXlated: slots * 8,
+      bytesXlated: xlated.length,
       bytesJited: runnable.codeSize,
-      mapIds: maps.map((map) => map.id),
+      mapIds: [...maps, ...this.#bound].map((map) => map.id),
       btfId: btf?.id ?? 0,
       loadedAt,
       uid: 0,
+      memlock: Math.ceil((HEADER + xlated.length) / PAGE) * PAGE,
+      verifiedInsns: 0,
+      attachBtfObjId: 0,
+      attachBtfId: 0,
+      ifindex: 0,
+      runTimeNs: BigInt(Math.round(this.#nanoseconds)),
+      runCnt: BigInt(this.#runs),
+      recursionMisses: 0n,
+    };
+  }
+
+  /** Code has no address here that anybody could use, so those fields are empty. */
+  get dump(): ProgDump {
+    const { xlated, runnable, funcInfo, lineInfo, tag } = this.parts;
+    const jited = runnable instanceof JitProgram ? runnable.bytes : new Uint8Array();
+    return {
+      xlated: xlated.slice(),
+      jited: jited.slice(),
+      jitedKsyms: new BigUint64Array(),
+      jitedFuncLens: Uint32Array.of(...(jited.length ? [jited.length] : [])),
+      funcInfo: funcInfo?.slice() ?? new Uint8Array(),
+      funcInfoRecSize: 8,
+      lineInfo: lineInfo?.slice() ?? new Uint8Array(),
+      lineInfoRecSize: 16,
+      jitedLineInfo: new BigUint64Array(),
+      progTags: [tag],
     };
   }
 
@@ -92,6 +154,21 @@ export class KernelProgram {
       ...(source ? { source } : {}),
     };
   }
+}
+
+/**
+ * Instructions for a dump: the descriptors of maps become ids (Linux: bpf_insn_prepare_dump). `idOf` gives the id of
+ * the map behind a descriptor.
+ */
+export function dumpInstructions(insns: readonly Instruction[], idOf: (fd: number) => number): Uint8Array {
+  return encodeUnchecked(
+    insns.map((insn) => {
+      const does = rowOf(insn)?.semantics;
+      if (does?.kind !== 'loadImm64') return insn;
+      const isMap = does.pseudo === PseudoSource.MAP_FD || does.pseudo === PseudoSource.MAP_VALUE;
+      return isMap ? { ...insn, imm: idOf(insn.imm) } : insn;
+    }),
+  );
 }
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;

@@ -1,9 +1,9 @@
 // The structures of bpf(2), one table: where each field lies and how wide it is. Names and layout are those of
-// `union bpf_attr`, `struct bpf_map_info` and `struct bpf_prog_info` in <linux/bpf.h>, the same on x86-64 and arm64
-// (pointers take 64 bits on every machine). The kernel takes a longer structure than its own if the rest is zero.
+// `union bpf_attr` and of the `struct bpf_*_info` in <linux/bpf.h>, the same on x86-64 and arm64 (pointers take 64 bits
+// on every machine). The kernel takes a longer structure than its own if the rest is zero.
 
 /** u32, u64 and ptr (64 bits) are little-endian numbers; name is 16 bytes with at least one NUL; tag is 8 bytes. */
-type Kind = 'u32' | 'u64' | 'ptr' | 'name' | 'tag';
+export type Kind = 'u32' | 'u64' | 'ptr' | 'name' | 'tag';
 export type Field = readonly [offset: number, kind: Kind];
 export type Fields = Readonly<Record<string, Field>>;
 
@@ -18,16 +18,30 @@ export const attributes = {
     inner_map_fd: [20, 'u32'],
     numa_node: [24, 'u32'],
     map_name: [28, 'name'],
+    map_ifindex: [44, 'u32'],
     btf_fd: [48, 'u32'],
     btf_key_type_id: [52, 'u32'],
     btf_value_type_id: [56, 'u32'],
+    btf_vmlinux_value_type_id: [60, 'u32'],
     map_extra: [64, 'u64'],
+    value_type_btf_obj_fd: [72, 'u32'],
+    map_token_fd: [76, 'u32'],
   },
   mapElem: {
     map_fd: [0, 'u32'],
     key: [8, 'ptr'],
     value: [16, 'ptr'],
     flags: [24, 'u64'],
+  },
+  mapBatch: {
+    'batch.in_batch': [0, 'ptr'],
+    'batch.out_batch': [8, 'ptr'],
+    'batch.keys': [16, 'ptr'],
+    'batch.values': [24, 'ptr'],
+    'batch.count': [32, 'u32'],
+    'batch.map_fd': [36, 'u32'],
+    'batch.elem_flags': [40, 'u64'],
+    'batch.flags': [48, 'u64'],
   },
   progLoad: {
     prog_type: [0, 'u32'],
@@ -40,6 +54,7 @@ export const attributes = {
     kern_version: [40, 'u32'],
     prog_flags: [44, 'u32'],
     prog_name: [48, 'name'],
+    prog_ifindex: [64, 'u32'],
     expected_attach_type: [68, 'u32'],
     prog_btf_fd: [72, 'u32'],
     func_info_rec_size: [76, 'u32'],
@@ -49,28 +64,81 @@ export const attributes = {
     line_info: [96, 'ptr'],
     line_info_cnt: [104, 'u32'],
     attach_btf_id: [108, 'u32'],
+    attach_prog_fd: [112, 'u32'],
+    attach_btf_obj_fd: [112, 'u32'],
+    core_relo_cnt: [116, 'u32'],
+    fd_array: [120, 'ptr'],
+    core_relos: [128, 'ptr'],
+    core_relo_rec_size: [136, 'u32'],
     log_true_size: [140, 'u32'],
+    prog_token_fd: [144, 'u32'],
+    fd_array_cnt: [148, 'u32'],
+  },
+  obj: {
+    pathname: [0, 'ptr'],
+    bpf_fd: [8, 'u32'],
+    file_flags: [12, 'u32'],
+    path_fd: [16, 'u32'],
+  },
+  progAttach: {
+    target_fd: [0, 'u32'],
+    target_ifindex: [0, 'u32'],
+    attach_bpf_fd: [4, 'u32'],
+    attach_type: [8, 'u32'],
+    attach_flags: [12, 'u32'],
+    replace_bpf_fd: [16, 'u32'],
+    relative_fd: [20, 'u32'],
+    relative_id: [20, 'u32'],
+    expected_revision: [24, 'u64'],
   },
   testRun: {
-    prog_fd: [0, 'u32'],
-    retval: [4, 'u32'],
-    data_size_in: [8, 'u32'],
-    data_size_out: [12, 'u32'],
-    data_in: [16, 'ptr'],
-    data_out: [24, 'ptr'],
-    repeat: [32, 'u32'],
-    duration: [36, 'u32'],
-    ctx_size_in: [40, 'u32'],
-    ctx_size_out: [44, 'u32'],
-    ctx_in: [48, 'ptr'],
-    ctx_out: [56, 'ptr'],
-    flags: [64, 'u32'],
-    cpu: [68, 'u32'],
+    'test.prog_fd': [0, 'u32'],
+    'test.retval': [4, 'u32'],
+    'test.data_size_in': [8, 'u32'],
+    'test.data_size_out': [12, 'u32'],
+    'test.data_in': [16, 'ptr'],
+    'test.data_out': [24, 'ptr'],
+    'test.repeat': [32, 'u32'],
+    'test.duration': [36, 'u32'],
+    'test.ctx_size_in': [40, 'u32'],
+    'test.ctx_size_out': [44, 'u32'],
+    'test.ctx_in': [48, 'ptr'],
+    'test.ctx_out': [56, 'ptr'],
+    'test.flags': [64, 'u32'],
+    'test.cpu': [68, 'u32'],
+    'test.batch_size': [72, 'u32'],
+  },
+  id: {
+    start_id: [0, 'u32'],
+    prog_id: [0, 'u32'],
+    map_id: [0, 'u32'],
+    btf_id: [0, 'u32'],
+    link_id: [0, 'u32'],
+    next_id: [4, 'u32'],
+    open_flags: [8, 'u32'],
   },
   infoByFd: {
-    bpf_fd: [0, 'u32'],
-    info_len: [4, 'u32'],
-    info: [8, 'ptr'],
+    'info.bpf_fd': [0, 'u32'],
+    'info.info_len': [4, 'u32'],
+    'info.info': [8, 'ptr'],
+  },
+  progQuery: {
+    'query.target_fd': [0, 'u32'],
+    'query.target_ifindex': [0, 'u32'],
+    'query.attach_type': [4, 'u32'],
+    'query.query_flags': [8, 'u32'],
+    'query.attach_flags': [12, 'u32'],
+    'query.prog_ids': [16, 'ptr'],
+    'query.prog_cnt': [24, 'u32'],
+    'query.prog_attach_flags': [32, 'ptr'],
+    'query.link_ids': [40, 'ptr'],
+    'query.link_attach_flags': [48, 'ptr'],
+    'query.revision': [56, 'u64'],
+  },
+  rawTracepoint: {
+    'raw_tracepoint.name': [0, 'ptr'],
+    'raw_tracepoint.prog_fd': [8, 'u32'],
+    'raw_tracepoint.cookie': [16, 'u64'],
   },
   btfLoad: {
     btf: [0, 'ptr'],
@@ -79,6 +147,91 @@ export const attributes = {
     btf_log_size: [20, 'u32'],
     btf_log_level: [24, 'u32'],
     btf_log_true_size: [28, 'u32'],
+    btf_flags: [32, 'u32'],
+    btf_token_fd: [36, 'u32'],
+  },
+  taskFdQuery: {
+    'task_fd_query.pid': [0, 'u32'],
+    'task_fd_query.fd': [4, 'u32'],
+    'task_fd_query.flags': [8, 'u32'],
+    'task_fd_query.buf_len': [12, 'u32'],
+    'task_fd_query.buf': [16, 'ptr'],
+    'task_fd_query.prog_id': [24, 'u32'],
+    'task_fd_query.fd_type': [28, 'u32'],
+    'task_fd_query.probe_offset': [32, 'u64'],
+    'task_fd_query.probe_addr': [40, 'u64'],
+  },
+  linkCreate: {
+    'link_create.prog_fd': [0, 'u32'],
+    'link_create.map_fd': [0, 'u32'],
+    'link_create.target_fd': [4, 'u32'],
+    'link_create.target_ifindex': [4, 'u32'],
+    'link_create.attach_type': [8, 'u32'],
+    'link_create.flags': [12, 'u32'],
+    'link_create.target_btf_id': [16, 'u32'],
+    'link_create.iter_info': [16, 'ptr'],
+    'link_create.iter_info_len': [24, 'u32'],
+    'link_create.perf_event.bpf_cookie': [16, 'u64'],
+    'link_create.kprobe_multi.flags': [16, 'u32'],
+    'link_create.kprobe_multi.cnt': [20, 'u32'],
+    'link_create.kprobe_multi.syms': [24, 'ptr'],
+    'link_create.kprobe_multi.addrs': [32, 'ptr'],
+    'link_create.kprobe_multi.cookies': [40, 'ptr'],
+    'link_create.tracing.target_btf_id': [16, 'u32'],
+    'link_create.tracing.cookie': [24, 'u64'],
+    'link_create.netfilter.pf': [16, 'u32'],
+    'link_create.netfilter.hooknum': [20, 'u32'],
+    'link_create.netfilter.priority': [24, 'u32'],
+    'link_create.netfilter.flags': [28, 'u32'],
+    'link_create.tcx.relative_fd': [16, 'u32'],
+    'link_create.tcx.relative_id': [16, 'u32'],
+    'link_create.tcx.expected_revision': [24, 'u64'],
+    'link_create.uprobe_multi.path': [16, 'ptr'],
+    'link_create.uprobe_multi.offsets': [24, 'ptr'],
+    'link_create.uprobe_multi.ref_ctr_offsets': [32, 'ptr'],
+    'link_create.uprobe_multi.cookies': [40, 'ptr'],
+    'link_create.uprobe_multi.cnt': [48, 'u32'],
+    'link_create.uprobe_multi.flags': [52, 'u32'],
+    'link_create.uprobe_multi.pid': [56, 'u32'],
+    'link_create.netkit.relative_fd': [16, 'u32'],
+    'link_create.netkit.relative_id': [16, 'u32'],
+    'link_create.netkit.expected_revision': [24, 'u64'],
+    'link_create.cgroup.relative_fd': [16, 'u32'],
+    'link_create.cgroup.relative_id': [16, 'u32'],
+    'link_create.cgroup.expected_revision': [24, 'u64'],
+  },
+  linkUpdate: {
+    'link_update.link_fd': [0, 'u32'],
+    'link_update.new_prog_fd': [4, 'u32'],
+    'link_update.new_map_fd': [4, 'u32'],
+    'link_update.flags': [8, 'u32'],
+    'link_update.old_prog_fd': [12, 'u32'],
+    'link_update.old_map_fd': [12, 'u32'],
+  },
+  linkDetach: {
+    'link_detach.link_fd': [0, 'u32'],
+  },
+  enableStats: {
+    'enable_stats.type': [0, 'u32'],
+  },
+  iterCreate: {
+    'iter_create.link_fd': [0, 'u32'],
+    'iter_create.flags': [4, 'u32'],
+  },
+  progBindMap: {
+    'prog_bind_map.prog_fd': [0, 'u32'],
+    'prog_bind_map.map_fd': [4, 'u32'],
+    'prog_bind_map.flags': [8, 'u32'],
+  },
+  tokenCreate: {
+    'token_create.flags': [0, 'u32'],
+    'token_create.bpffs_fd': [4, 'u32'],
+  },
+  progStreamRead: {
+    'prog_stream_read.stream_buf': [0, 'ptr'],
+    'prog_stream_read.stream_buf_len': [8, 'u32'],
+    'prog_stream_read.stream_id': [12, 'u32'],
+    'prog_stream_read.prog_fd': [16, 'u32'],
   },
 } as const satisfies Record<string, Fields>;
 
@@ -92,6 +245,10 @@ export const infos = {
     max_entries: [16, 'u32'],
     map_flags: [20, 'u32'],
     name: [24, 'name'],
+    ifindex: [40, 'u32'],
+    btf_vmlinux_value_type_id: [44, 'u32'],
+    netns_dev: [48, 'u64'],
+    netns_ino: [56, 'u64'],
     btf_id: [64, 'u32'],
     btf_key_type_id: [68, 'u32'],
     btf_value_type_id: [72, 'u32'],
@@ -103,102 +260,128 @@ export const infos = {
     tag: [8, 'tag'],
     jited_prog_len: [16, 'u32'],
     xlated_prog_len: [20, 'u32'],
+    jited_prog_insns: [24, 'ptr'],
+    xlated_prog_insns: [32, 'ptr'],
     load_time: [40, 'u64'],
     created_by_uid: [48, 'u32'],
     nr_map_ids: [52, 'u32'],
     map_ids: [56, 'ptr'],
     name: [64, 'name'],
+    ifindex: [80, 'u32'],
     /** A bit field of 32; the lowest bit is the flag. */
     gpl_compatible: [84, 'u32'],
+    netns_dev: [88, 'u64'],
+    netns_ino: [96, 'u64'],
+    nr_jited_ksyms: [104, 'u32'],
+    nr_jited_func_lens: [108, 'u32'],
+    jited_ksyms: [112, 'ptr'],
+    jited_func_lens: [120, 'ptr'],
     btf_id: [128, 'u32'],
+    func_info_rec_size: [132, 'u32'],
+    func_info: [136, 'ptr'],
+    nr_func_info: [144, 'u32'],
+    nr_line_info: [148, 'u32'],
+    line_info: [152, 'ptr'],
+    jited_line_info: [160, 'ptr'],
+    nr_jited_line_info: [168, 'u32'],
+    line_info_rec_size: [172, 'u32'],
+    jited_line_info_rec_size: [176, 'u32'],
+    nr_prog_tags: [180, 'u32'],
+    prog_tags: [184, 'ptr'],
+    run_time_ns: [192, 'u64'],
+    run_cnt: [200, 'u64'],
+    recursion_misses: [208, 'u64'],
+    verified_insns: [216, 'u32'],
+    attach_btf_obj_id: [220, 'u32'],
+    attach_btf_id: [224, 'u32'],
+  },
+  bpf_btf_info: {
+    btf: [0, 'ptr'],
+    btf_size: [8, 'u32'],
+    id: [12, 'u32'],
+    name: [16, 'ptr'],
+    name_len: [24, 'u32'],
+    kernel_btf: [28, 'u32'],
+  },
+  bpf_link_info: {
+    type: [0, 'u32'],
+    id: [4, 'u32'],
+    prog_id: [8, 'u32'],
+    'raw_tracepoint.tp_name': [16, 'ptr'],
+    'raw_tracepoint.tp_name_len': [24, 'u32'],
+    'raw_tracepoint.cookie': [32, 'u64'],
+    'tracing.attach_type': [16, 'u32'],
+    'tracing.target_obj_id': [20, 'u32'],
+    'tracing.target_btf_id': [24, 'u32'],
+    'tracing.cookie': [32, 'u64'],
+    'cgroup.cgroup_id': [16, 'u64'],
+    'cgroup.attach_type': [24, 'u32'],
+    'iter.target_name': [16, 'ptr'],
+    'iter.target_name_len': [24, 'u32'],
+    'iter.map.map_id': [28, 'u32'],
+    'iter.cgroup.cgroup_id': [32, 'u64'],
+    'iter.cgroup.order': [40, 'u32'],
+    'iter.task.tid': [32, 'u32'],
+    'iter.task.pid': [36, 'u32'],
+    'netns.netns_ino': [16, 'u32'],
+    'netns.attach_type': [20, 'u32'],
+    'xdp.ifindex': [16, 'u32'],
+    'struct_ops.map_id': [16, 'u32'],
+    'netfilter.pf': [16, 'u32'],
+    'netfilter.hooknum': [20, 'u32'],
+    'netfilter.priority': [24, 'u32'],
+    'netfilter.flags': [28, 'u32'],
+    'kprobe_multi.addrs': [16, 'ptr'],
+    'kprobe_multi.count': [24, 'u32'],
+    'kprobe_multi.flags': [28, 'u32'],
+    'kprobe_multi.missed': [32, 'u64'],
+    'kprobe_multi.cookies': [40, 'ptr'],
+    'uprobe_multi.path': [16, 'ptr'],
+    'uprobe_multi.offsets': [24, 'ptr'],
+    'uprobe_multi.ref_ctr_offsets': [32, 'ptr'],
+    'uprobe_multi.cookies': [40, 'ptr'],
+    'uprobe_multi.path_size': [48, 'u32'],
+    'uprobe_multi.count': [52, 'u32'],
+    'uprobe_multi.flags': [56, 'u32'],
+    'uprobe_multi.pid': [60, 'u32'],
+    'perf_event.type': [16, 'u32'],
+    'perf_event.uprobe.file_name': [24, 'ptr'],
+    'perf_event.uprobe.name_len': [32, 'u32'],
+    'perf_event.uprobe.offset': [36, 'u32'],
+    'perf_event.uprobe.cookie': [40, 'u64'],
+    'perf_event.uprobe.ref_ctr_offset': [48, 'u64'],
+    'perf_event.kprobe.func_name': [24, 'ptr'],
+    'perf_event.kprobe.name_len': [32, 'u32'],
+    'perf_event.kprobe.offset': [36, 'u32'],
+    'perf_event.kprobe.addr': [40, 'u64'],
+    'perf_event.kprobe.missed': [48, 'u64'],
+    'perf_event.kprobe.cookie': [56, 'u64'],
+    'perf_event.tracepoint.tp_name': [24, 'ptr'],
+    'perf_event.tracepoint.name_len': [32, 'u32'],
+    'perf_event.tracepoint.cookie': [40, 'u64'],
+    'perf_event.event.config': [24, 'u64'],
+    'perf_event.event.type': [32, 'u32'],
+    'perf_event.event.cookie': [40, 'u64'],
+    'tcx.ifindex': [16, 'u32'],
+    'tcx.attach_type': [20, 'u32'],
+    'netkit.ifindex': [16, 'u32'],
+    'netkit.attach_type': [20, 'u32'],
+    'sockmap.map_id': [16, 'u32'],
+    'sockmap.attach_type': [20, 'u32'],
   },
 } as const satisfies Record<string, Fields>;
 
-/** Bytes handed to the kernel: more than any structure here, so that what the table leaves out is zero. */
-const SIZE = 168;
-/** BPF_OBJ_NAME_LEN */
-export const NAME_LENGTH = 16;
-
-/** Names of the fields of the given kind. */
-type Named<F extends Fields, K extends Kind> = {
-  [N in keyof F]: F[N][1] extends K ? N : never;
-}[keyof F];
-
-/** Values by field name; what is absent or undefined stays zero. */
-export type Values<F extends Fields> = { [N in Named<F, 'u32'>]?: number | undefined } & {
-  [N in Named<F, 'u64'>]?: bigint | undefined;
-} & { [N in Named<F, 'ptr'>]?: Uint8Array | undefined } & { [N in Named<F, 'name'>]?: string | undefined };
-
-/** Where the bytes of an array are, as the kernel sees them; 0 for an empty one. */
-export type AddressOf = (bytes: Uint8Array) => bigint;
-
-/** One structure in memory, together with everything that it points to: as long as this lives, so do those. */
-export class Struct<F extends Fields> {
-  readonly bytes = new Uint8Array(SIZE);
-  readonly #fields: F;
-  readonly #view = new DataView(this.bytes.buffer);
-  readonly #address: AddressOf;
-  readonly #pointers = new Map<keyof F, Uint8Array>();
-
-  constructor(fields: F, address: AddressOf, values: Values<F> = {}) {
-    this.#fields = fields;
-    this.#address = address;
-    this.set(values);
-  }
-
-  /** Writes the fields that are given. Numbers are cut to 32 bits as C does; a name longer than 15 bytes throws. */
-  set(values: Values<F>): void {
-    for (const [name, value] of Object.entries(values)) {
-      if (value !== undefined) this.#write(name, value as number | bigint | string | Uint8Array);
-    }
-  }
-
-  #write(name: string, value: number | bigint | string | Uint8Array): void {
-    const field = this.#fields[name];
-    if (!field) throw new RangeError(`there is no field ${name}`);
-    const [at, kind] = field;
-    if (typeof value === 'number') this.#view.setUint32(at, value, true);
-    else if (typeof value === 'bigint') this.#view.setBigUint64(at, value, true);
-    else if (typeof value === 'string') {
-      const bytes = new TextEncoder().encode(value);
-      if (kind !== 'name' || bytes.length >= NAME_LENGTH)
-        throw new RangeError(`${name} takes 15 bytes at most`);
-      this.bytes.fill(0, at, at + NAME_LENGTH).set(bytes, at);
-    } else {
-      this.#pointers.set(name, value);
-      this.#view.setBigUint64(at, this.#address(value), true);
-    }
-  }
-
-  u32(name: Named<F, 'u32'>): number {
-    return this.#view.getUint32(this.#at(name), true);
-  }
-
-  u64(name: Named<F, 'u64'>): bigint {
-    return this.#view.getBigUint64(this.#at(name), true);
-  }
-
-  name(name: Named<F, 'name'>): string {
-    const at = this.#at(name);
-    const bytes = this.bytes.subarray(at, at + NAME_LENGTH);
-    const end = bytes.indexOf(0);
-    return new TextDecoder().decode(bytes.subarray(0, end < 0 ? NAME_LENGTH : end));
-  }
-
-  /** 16 hex digits. */
-  tag(name: Named<F, 'tag'>): string {
-    const at = this.#at(name);
-    return Array.from(this.bytes.subarray(at, at + 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  }
-
-  /** Points a field at `offset` bytes behind the start of the array that it points to; the array is not checked again. */
-  movePointer(name: Named<F, 'ptr'>, base: bigint, offset: number): void {
-    this.#view.setBigUint64(this.#at(name), base + BigInt(offset), true);
-  }
-
-  #at(name: keyof F): number {
-    const field = this.#fields[name];
-    if (!field) throw new RangeError(`there is no field ${String(name)}`);
-    return field[0];
-  }
-}
+/** What perf_event_open(2) takes. */
+export const perf = {
+  perf_event_attr: {
+    type: [0, 'u32'],
+    size: [4, 'u32'],
+    config: [8, 'u64'],
+    sample_period: [16, 'u64'],
+    wakeup_events: [48, 'u32'],
+    kprobe_func: [56, 'ptr'],
+    uprobe_path: [56, 'ptr'],
+    kprobe_addr: [64, 'u64'],
+    probe_offset: [64, 'u64'],
+  },
+} as const satisfies Record<string, Fields>;

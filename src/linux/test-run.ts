@@ -12,8 +12,9 @@ import type {
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { ProgType } from '../bpf/types.js';
-import { attributes, Struct } from './attributes.js';
+import { attributes } from './attributes.js';
 import type { Native } from './native.js';
+import { Struct } from './struct.js';
 
 const COMMAND = 'BPF_PROG_TEST_RUN';
 
@@ -40,7 +41,7 @@ export interface TestProgram {
 
 /** One test run. What is not asked for stays zero, as several program types demand. */
 export function testRun(native: Native, { fd, type }: TestProgram, attr: ProgTestRunAttr): ProgTestRunResult {
-  const { dataIn, dataSizeOut = 0, repeat, flags, cpu } = attr;
+  const { dataIn, dataSizeOut = 0, repeat, flags, cpu, batchSize } = attr;
   const back = contextBack[type] ?? 'apart';
   // The kernel writes into what it is given; the caller's bytes stay as they are.
   const ctxIn = attr.ctxIn?.length ? attr.ctxIn.slice() : undefined;
@@ -50,27 +51,30 @@ export function testRun(native: Native, { fd, type }: TestProgram, attr: ProgTes
       ? new Uint8Array(attr.ctxSizeOut ?? Math.max(ctxIn.length, CONTEXT_ROOM))
       : undefined;
   const test = new Struct(attributes.testRun, native.address, {
-    prog_fd: fd,
-    data_in: dataIn,
-    data_size_in: dataIn?.length,
-    data_out: dataOut,
-    data_size_out: dataOut?.length,
-    ctx_in: ctxIn,
-    ctx_size_in: ctxIn?.length,
-    ctx_out: ctxOut,
-    ctx_size_out: ctxOut?.length,
-    repeat,
-    flags,
-    cpu,
+    'test.prog_fd': fd,
+    'test.data_in': dataIn,
+    'test.data_size_in': dataIn?.length,
+    'test.data_out': dataOut,
+    'test.data_size_out': dataOut?.length,
+    'test.ctx_in': ctxIn,
+    'test.ctx_size_in': ctxIn?.length,
+    'test.ctx_out': ctxOut,
+    'test.ctx_size_out': ctxOut?.length,
+    'test.repeat': repeat,
+    'test.flags': flags,
+    'test.cpu': cpu,
+    'test.batch_size': batchSize,
   });
   const result = native.bpf(COMMAND, test.bytes);
-  if (result < 0) throw new BpfError(COMMAND, -result, explain(-result, test.u32('data_size_out'), dataOut));
+  if (result < 0)
+    throw new BpfError(COMMAND, -result, explain(-result, test.u32('test.data_size_out'), dataOut));
   return {
-    retval: test.u32('retval'),
-    duration: test.u32('duration'),
-    dataOut: dataOut?.slice(0, test.u32('data_size_out')) ?? new Uint8Array(),
+    retval: test.u32('test.retval'),
+    duration: test.u32('test.duration'),
+    dataOut: dataOut?.slice(0, test.u32('test.data_size_out')) ?? new Uint8Array(),
     ctxOut:
-      ctxOut?.slice(0, test.u32('ctx_size_out')) ?? (back === 'in place' && ctxIn ? ctxIn : new Uint8Array()),
+      ctxOut?.slice(0, test.u32('test.ctx_size_out')) ??
+      (back === 'in place' && ctxIn ? ctxIn : new Uint8Array()),
   };
 }
 
@@ -96,17 +100,22 @@ export async function runBatch(
   const output = batch.wantData ? new PacketOutput(count) : undefined;
   const base = native.address(data);
   const test = new Struct(attributes.testRun, native.address, {
-    prog_fd: program.fd,
-    data_in: data,
-    repeat: 1,
+    'test.prog_fd': program.fd,
+    'test.data_in': data,
+    'test.repeat': 1,
   });
-  if (output) test.set({ data_out: out });
+  if (output) test.set({ 'test.data_out': out });
   let duration = 0;
   for (let i = 0; i < count; i++) {
     const start = offsets[i] ?? 0;
     const size = (offsets[i + 1] ?? 0) - start;
-    test.movePointer('data_in', base, start);
-    test.set({ data_size_in: size, data_size_out: output ? out.length : 0, retval: 0, duration: 0 });
+    test.movePointer('test.data_in', base, start);
+    test.set({
+      'test.data_size_in': size,
+      'test.data_size_out': output ? out.length : 0,
+      'test.retval': 0,
+      'test.duration': 0,
+    });
     const result = native.bpf(COMMAND, test.bytes);
     if (result < 0) {
       if (result !== -Errno.EINVAL) throw new BpfError(COMMAND, -result, `packet ${i}, ${size} bytes`);
@@ -115,9 +124,9 @@ export async function runBatch(
       output?.add(data.subarray(start, start + size));
       continue;
     }
-    retvals[i] = test.u32('retval');
-    duration += test.u32('duration');
-    output?.add(out.subarray(0, test.u32('data_size_out')));
+    retvals[i] = test.u32('test.retval');
+    duration += test.u32('test.duration');
+    output?.add(out.subarray(0, test.u32('test.data_size_out')));
   }
   return { retvals, duration, faults, ...(output ? output.finish() : {}) };
 }

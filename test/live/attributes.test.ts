@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Btf } from '../../src/btf/index.js';
-import { attributes, type Fields, infos } from '../../src/linux/attributes.js';
+import { attributes, type Fields, infos, perf } from '../../src/linux/attributes.js';
 import { missingKernel, needs } from '../require.js';
 
 const widths = { u32: 4, u64: 8, ptr: 8, name: 16, tag: 8 };
@@ -17,14 +17,20 @@ interface Place {
 needs('the attribute structures', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
   const btf = Btf.parse(new Uint8Array(readFileSync('/sys/kernel/btf/vmlinux')));
 
-  /** Fields of a struct or union by name; anonymous ones within it are its own. */
-  const fields = (id: number, base = 0, found = new Map<string, Place>()): Map<string, Place> => {
+  /** Fields of a struct or union by name, `outer.inner` within a named one; anonymous ones' fields are its own. */
+  const fields = (
+    id: number,
+    base = 0,
+    prefix = '',
+    found = new Map<string, Place>(),
+  ): Map<string, Place> => {
     const type = btf.type(btf.skipModifiers(id));
     if (type.kind !== 'STRUCT' && type.kind !== 'UNION') return found;
     for (const member of type.members) {
       const offset = base + (member.bitOffset >> 3);
-      if (member.name === '') fields(member.type, offset, found);
-      else found.set(member.name, { offset, size: btf.sizeOf(member.type) });
+      const name = prefix + member.name;
+      if (member.name !== '') found.set(name, { offset, size: btf.sizeOf(member.type) });
+      fields(member.type, offset, member.name === '' ? prefix : `${name}.`, found);
     }
     return found;
   };
@@ -47,14 +53,17 @@ needs('the attribute structures', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => 
   test.each(Object.entries(attributes))('are as in the kernel: %s', (_name, table) => {
     const union = btf.type(structure('bpf_attr', 'UNION'));
     if (union.kind !== 'UNION') throw new Error('bpf_attr is no union');
-    // The part of the union that knows most of these names.
+    // The part of the union that knows most of these names; named parts are under their names.
+    const parts = union.members.map((member) =>
+      fields(member.type, 0, member.name === '' ? '' : `${member.name}.`),
+    );
     const known = (part: ReadonlyMap<string, Place>) =>
       Object.keys(table).filter((name) => part.has(name)).length;
-    const parts = union.members.map((member) => fields(member.type)).sort((a, b) => known(b) - known(a));
+    parts.sort((a, b) => known(b) - known(a));
     expect(places(table)).toEqual(same(table, parts[0] ?? new Map()));
   });
 
-  test.each(Object.entries(infos))('are as in the kernel: struct %s', (name, table) => {
+  test.each(Object.entries({ ...infos, ...perf }))('are as in the kernel: struct %s', (name, table) => {
     expect(places(table)).toEqual(same(table, fields(structure(name, 'STRUCT'))));
   });
 });

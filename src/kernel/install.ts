@@ -1,0 +1,106 @@
+// Where programs live: each is laid out in linear memory (a Program and its instructions) and handed to the engine.
+
+import { BpfError, Errno } from '../bpf/errno.js';
+import { encodeUnchecked } from '../isa/encode.js';
+import type { EngineName, RunnableProgram } from './engine.js';
+import { helperById } from './helpers/index.js';
+import { InterpretedProgram } from './interpreter/engine.js';
+import { JitProgram, ProgramTable } from './jit/jit.js';
+import { LOAD, refuseHelper } from './load-checks.js';
+import { type KernelMemory, layout } from './memory/memory.js';
+import type { ProgramTypeDefinition } from './programs/definition.js';
+import type { Resolved } from './resolve.js';
+import { checkStructure } from './verifier/structure.js';
+
+/** A program that can run. */
+export interface Installed {
+  /** Of the Program in linear memory. */
+  readonly address: number;
+  readonly runnable: RunnableProgram;
+}
+
+export class Installer {
+  readonly #memory: KernelMemory;
+  readonly #engine: EngineName;
+  readonly #trusted: boolean;
+  readonly #cpu: number;
+  readonly #table = new ProgramTable();
+
+  /** `cpu` is the address of a Cpu; `trusted` leaves the checks of checked mode out. */
+  constructor(memory: KernelMemory, engine: EngineName, trusted: boolean, cpu: number) {
+    this.#memory = memory;
+    this.#engine = engine;
+    this.#trusted = trusted;
+    this.#cpu = cpu;
+  }
+
+  #alloc(size: number, what: string): number {
+    const at = this.#memory.alloc(size);
+    if (at === undefined) throw new BpfError(LOAD, Errno.ENOMEM, `no room for ${what}`);
+    return at;
+  }
+
+  /** Lays the program out in linear memory and hands it to the engine. Leaves nothing behind when it fails. */
+  async install(
+    resolved: Resolved,
+    definition: ProgramTypeDefinition,
+    gplCompatible: boolean,
+  ): Promise<Installed> {
+    const steps = checkStructure(resolved.insns, resolved.constants, {
+      packetLoads: definition.packetLoads,
+      helpers: helperById,
+      refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible),
+    });
+    const memory = this.#memory;
+    const code = encodeUnchecked(resolved.insns);
+    const address = this.#alloc(layout.Program_size, 'a program');
+    const allocated = (field: number, size: number, what: string): number => {
+      const at = this.#alloc(size, what);
+      memory.setU32(address + field, at);
+      return at;
+    };
+    try {
+      memory.write(allocated(layout.Program_insns, code.length, 'instructions'), code);
+      const maps = allocated(layout.Program_maps, Math.max(resolved.maps.length, 1) * 4, 'map references');
+      resolved.maps.forEach((map, i) => {
+        memory.setU32(maps + i * 4, map.address);
+      });
+      memory.setU32(address + layout.Program_insnCount, code.length / 8);
+      memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
+      memory.setU32(address + layout.Program_ctxSize, definition.context.size);
+      if (this.#engine === 'interpreter') {
+        return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
+      }
+      const runnable = await JitProgram.load(
+        { steps, constants: resolved.constants, context: definition.context },
+        { checked: !this.#trusted, helpers: helperById },
+        memory,
+        this.#table,
+        this.#cpu,
+        address,
+      );
+      return { address, runnable };
+    } catch (error) {
+      this.#free(address);
+      throw error;
+    }
+  }
+
+  /** Gives back what a program holds. */
+  uninstall({ address, runnable }: Installed): void {
+    runnable.dispose();
+    this.#free(address);
+  }
+
+  /** What was never allocated is 0, and freeing that does nothing. */
+  #free(address: number): void {
+    this.#memory.free(this.#memory.u32(address + layout.Program_insns));
+    this.#memory.free(this.#memory.u32(address + layout.Program_maps));
+    this.#memory.free(address);
+  }
+
+  /** The id by which faults name the program; it has one once it is loaded. */
+  setId(address: number, id: number): void {
+    this.#memory.setU32(address + layout.Program_id, id);
+  }
+}

@@ -1,0 +1,167 @@
+// The map commands of the emulated kernel: from descriptors to maps.
+
+import type {
+  BatchCursor,
+  Fd,
+  MapBatchOptions,
+  MapBatchResult,
+  MapCommands,
+  MapCreateAttr,
+  MapElements,
+  MapInfo,
+} from '../bpf/bpf.js';
+import { BpfError, Errno } from '../bpf/errno.js';
+import { MapFlag, MapType, UpdateFlag } from '../bpf/types.js';
+import { deleteBatch, lookupBatch, updateBatch } from './map-batch.js';
+import { KernelMap } from './maps/index.js';
+import type { KernelMemory } from './memory/memory.js';
+import type { ObjectTable } from './objects.js';
+import { surroundingsOf } from './surroundings.js';
+
+/** Map types from which the system call can take an element out in one step. */
+const takes: ReadonlySet<MapType> = new Set([
+  MapType.Hash,
+  MapType.PercpuHash,
+  MapType.LruHash,
+  MapType.LruPercpuHash,
+]);
+
+export class KernelMaps implements MapCommands {
+  readonly #memory: KernelMemory;
+  readonly #objects: ObjectTable;
+  readonly #cpus: number;
+
+  constructor(memory: KernelMemory, objects: ObjectTable, cpus: number) {
+    this.#memory = memory;
+    this.#objects = objects;
+    this.#cpus = cpus;
+  }
+
+  async mapCreate(attr: MapCreateAttr): Promise<Fd> {
+    const objects = this.#objects;
+    const btf = attr.btfFd === undefined ? undefined : objects.get(attr.btfFd, 'btf', 'BPF_MAP_CREATE');
+    const id = objects.newId('map');
+    const map = new KernelMap(this.#memory, id, attr, this.#cpus, surroundingsOf(objects));
+    const held = btf && objects.hold(btf);
+    return objects.add('map', { id, map, attr, btf }, () => {
+      map.destroy();
+      if (held) objects.drop(held);
+    });
+  }
+
+  /** The map behind a descriptor that may do what is asked: `read`, `write` or both. */
+  #map(fd: Fd, command: string, ...asked: readonly ('read' | 'write')[]): KernelMap {
+    const { map } = this.#objects.get(fd, 'map', command);
+    const mode = this.#objects.mode(fd);
+    if (asked.includes('read') && mode & MapFlag.Wronly) {
+      throw new BpfError(command, Errno.EPERM, `descriptor ${fd} was opened to write only`);
+    }
+    if (asked.includes('write') && mode & MapFlag.Rdonly) {
+      throw new BpfError(command, Errno.EPERM, `descriptor ${fd} was opened to read only`);
+    }
+    return map;
+  }
+
+  async mapLookupElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
+    return this.#map(fd, 'BPF_MAP_LOOKUP_ELEM', 'read').lookup(key, flags);
+  }
+
+  async mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
+    this.#map(fd, 'BPF_MAP_UPDATE_ELEM', 'write').update(key, value, flags);
+  }
+
+  async mapDeleteElem(fd: Fd, key: Uint8Array): Promise<void> {
+    this.#map(fd, 'BPF_MAP_DELETE_ELEM', 'write').delete(key);
+  }
+
+  async mapLookupAndDeleteElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
+    const command = 'BPF_MAP_LOOKUP_AND_DELETE_ELEM';
+    const map = this.#map(fd, command, 'read', 'write');
+    if (flags & ~UpdateFlag.Lock)
+      throw new BpfError(command, Errno.EINVAL, `flags ${flags} mean nothing here`);
+    if (!takes.has(map.type)) {
+      throw new BpfError(command, Errno.ENOTSUPP, 'nothing can be taken out of maps of this type');
+    }
+    const value = map.lookup(key, flags);
+    map.delete(key);
+    return value;
+  }
+
+  async mapGetNextKey(fd: Fd, key: Uint8Array | null): Promise<Uint8Array> {
+    return this.#map(fd, 'BPF_MAP_GET_NEXT_KEY', 'read').nextKey(key);
+  }
+
+  async mapLookupBatch(
+    fd: Fd,
+    cursor: BatchCursor,
+    count: number,
+    options: MapBatchOptions = {},
+  ): Promise<MapBatchResult> {
+    return lookupBatch(this.#map(fd, 'BPF_MAP_LOOKUP_BATCH', 'read'), cursor, count, options, false);
+  }
+
+  async mapLookupAndDeleteBatch(
+    fd: Fd,
+    cursor: BatchCursor,
+    count: number,
+    options: MapBatchOptions = {},
+  ): Promise<MapBatchResult> {
+    return lookupBatch(
+      this.#map(fd, 'BPF_MAP_LOOKUP_AND_DELETE_BATCH', 'read', 'write'),
+      cursor,
+      count,
+      options,
+      true,
+    );
+  }
+
+  async mapUpdateBatch(fd: Fd, elements: MapElements, options: MapBatchOptions = {}): Promise<void> {
+    updateBatch(this.#map(fd, 'BPF_MAP_UPDATE_BATCH', 'write'), elements, options);
+  }
+
+  async mapDeleteBatch(
+    fd: Fd,
+    keys: { count: number; keys: Uint8Array },
+    options: MapBatchOptions = {},
+  ): Promise<void> {
+    deleteBatch(this.#map(fd, 'BPF_MAP_DELETE_BATCH', 'write'), keys, options);
+  }
+
+  async mapFreeze(fd: Fd): Promise<void> {
+    this.#map(fd, 'BPF_MAP_FREEZE', 'write').freeze();
+  }
+
+  async mapInfo(fd: Fd): Promise<MapInfo> {
+    const { map, attr, btf } = this.#objects.get(fd, 'map', 'BPF_OBJ_GET_INFO_BY_FD');
+    return {
+      id: map.id,
+      type: map.type,
+      keySize: map.keySize,
+      valueSize: map.valueSize,
+      maxEntries: map.maxEntries,
+      flags: map.flags,
+      name: map.name,
+      btfId: btf?.id ?? 0,
+      btfKeyTypeId: attr.btfKeyTypeId ?? 0,
+      btfValueTypeId: attr.btfValueTypeId ?? 0,
+      btfVmlinuxValueTypeId: 0,
+      mapExtra: attr.mapExtra ?? 0n,
+      ifindex: 0,
+      memlock: map.memlock,
+      frozen: map.frozen,
+    };
+  }
+
+  async mapGetNextId(id: number): Promise<number> {
+    return this.#objects.nextId('map', id, 'BPF_MAP_GET_NEXT_ID');
+  }
+
+  async mapGetFdById(id: number, openFlags = 0): Promise<Fd> {
+    const command = 'BPF_MAP_GET_FD_BY_ID';
+    const modes = MapFlag.Rdonly | MapFlag.Wronly;
+    if (openFlags & ~modes || (openFlags & modes) === modes) {
+      throw new BpfError(command, Errno.EINVAL, `flags ${openFlags} mean nothing here`);
+    }
+    return this.#objects.openId('map', id, command, openFlags);
+  }
+}
