@@ -4,8 +4,8 @@
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType, mapTypeName } from '../../bpf/types.js';
 import { arrayMemlock } from './array.js';
-import { accessFlags, type MapTypeDefinition } from './definition.js';
-import { hashMemlock, refuseHash } from './hash.js';
+import { accessFlags, type MapShape, type MapTypeDefinition } from './definition.js';
+import { bucketBytes, elementBytes, hashHeader, hashMemlock, refuseHash } from './hash.js';
 import type { KernelMap } from './map.js';
 import { type MapReference, type References, type ReferringMap, u32At, u32Bytes } from './references.js';
 import { refuseSlots, Slots, slotFlags } from './slots.js';
@@ -123,6 +123,14 @@ class HashedMaps implements References {
   }
 }
 
+const pointer = 8;
+
+/** htab_map_mem_usage: values are replaced in their place, so that no CPU has an element to spare. */
+function hashOfMapsMemlock(shape: MapShape, cpus: number, count: number): number {
+  if (shape.flags & MapFlag.NoPrealloc) return hashMemlock(shape, cpus, count, false);
+  return hashHeader + bucketBytes(shape) + shape.maxEntries * elementBytes(shape, pointer) + pointer * cpus;
+}
+
 export const arrayOfMaps: MapTypeDefinition = {
   type: MapType.ArrayOfMaps,
   flags: slotFlags,
@@ -146,5 +154,5 @@ export const hashOfMaps: MapTypeDefinition = {
           errno: Errno.EINVAL,
           detail: `values of a hash of maps are descriptors of 4 bytes, not ${shape.valueSize}`,
         },
-  memlock: (shape, cpus, count) => hashMemlock(shape, cpus, count, false),
+  memlock: hashOfMapsMemlock,
 };

@@ -263,7 +263,7 @@ export class KernelMap {
     this.#mayWrite(command);
     this.#checkValue(command, value);
     const wide = updateFlags[flags];
-    if (wide === undefined) this.#flags(command, flags);
+    if (wide === undefined && (!this.#references || flags & UpdateFlag.Lock)) this.#flags(command, flags);
     const at = this.#putKey(command, key);
     if (this.#references) {
       this.#references.update(at, value, flags);

@@ -21,13 +21,18 @@ export class RedirectElements implements References {
   readonly #runtime: RedirectRuntime;
   readonly #attachType: AttachType | 0;
   readonly #check: CheckTarget;
+  readonly #noProgram: Errno | undefined;
   /** By key. */
   readonly #programs = new Map<number, ProgramReference>();
   /** Where a value lies for an update. */
   readonly #value: number;
 
-  /** `attachType` is what the programs of elements must be loaded for; 0 when there are none. */
-  constructor(map: ReferringMap, attachType: AttachType | 0, check: CheckTarget) {
+  /**
+   * `attachType` is what the programs of elements must be loaded for, 0 when there are none; `noProgram` what is answered
+   * to any other descriptor in its place, if not what is wrong with it.
+   */
+  constructor(map: ReferringMap, attachType: AttachType | 0, check: CheckTarget, noProgram?: Errno) {
+    this.#noProgram = noProgram;
     this.#map = map;
     this.#runtime = map.memory.runtime as unknown as RedirectRuntime;
     this.#attachType = attachType;
@@ -60,9 +65,14 @@ export class RedirectElements implements References {
   }
 
   #program(fd: number, command: string): ProgramReference {
-    const program = this.#map.surroundings.program(fd, command);
-    if (program.type === ProgType.Xdp && program.expectedAttachType === this.#attachType) return program;
-    throw new BpfError(command, Errno.EINVAL, `program ${program.id} was not loaded for maps of this type`);
+    try {
+      const program = this.#map.surroundings.program(fd, command);
+      if (program.type === ProgType.Xdp && program.expectedAttachType === this.#attachType) return program;
+      throw new BpfError(command, Errno.EINVAL, `program ${program.id} was not loaded for maps of this type`);
+    } catch (error) {
+      if (this.#noProgram === undefined || !(error instanceof BpfError)) throw error;
+      throw new BpfError(command, this.#noProgram, error.message);
+    }
   }
 
   #replace(key: number, program: ProgramReference | undefined): void {
