@@ -5,13 +5,16 @@
 //
 // Below a node lie longer prefixes that begin with its own; the first bit after that decides on which side. A node
 // without a value (BRANCH) is there only where two prefixes part, so it always has two children, and there are fewer of
-// them than nodes with values: room for twice max_entries is enough. Memory that was never needed is never touched.
+// them than nodes with values.
+//
+// Room for all nodes that can be is set aside, but not more than ROOM: Linux allocates them one by one and takes any
+// max_entries. Memory that was never needed is never touched.
 //
 // Setting a key that exists puts a new node in the place of the old one, whose contents stay until it is taken again.
 
 import { BpfMap } from '../layout';
 import { copy } from './copy';
-import { BPF_EXIST, BPF_NOEXIST, EEXIST, EINVAL, ENOENT, ENOSPC } from './errno';
+import { BPF_EXIST, BPF_NOEXIST, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC } from './errno';
 import { HEADER, place, round8 } from './place';
 
 /** Offsets in a node, and in a key, of which a node's is a copy. */
@@ -19,14 +22,18 @@ const FLAGS: usize = 8;
 const KEY: usize = 12;
 const DATA: usize = 4;
 
+/** Bytes that are set aside for nodes, at most. */
+const ROOM: u64 = 1 << 28;
+
 /** Flag of a node without a value. */
 const BRANCH: u32 = 1;
 
 export function lpm_create(draft: BpfMap): usize {
   const valueOffset = round8(KEY + draft.keySize);
   draft.valueOffset = valueOffset as u32;
-  const nodes = (draft.maxEntries as u64) << 1;
-  const map = place(draft, sizeof<usize>(), nodes, valueOffset + round8(draft.valueSize), false);
+  const size = valueOffset + round8(draft.valueSize);
+  const nodes = min<u64>(((draft.maxEntries as u64) << 1) + 2, max<u64>(ROOM / size, 2));
+  const map = place(draft, sizeof<usize>(), nodes, size, false);
   if (map) changetype<BpfMap>(map).state = map + HEADER;
   return map;
 }
@@ -134,17 +141,27 @@ function giveBack(header: BpfMap, node: usize): void {
   header.free = node;
 }
 
+/** Whether two nodes, as many as an update needs, can be taken. */
+@inline function hasRoom(header: BpfMap): bool {
+  if (header.length + 2 * header.elementSize <= header.capacity) return true;
+  return header.free != 0 && load<usize>(header.free) != 0;
+}
+
 /** Why no key may be added, or 0. */
 @inline function refusal(header: BpfMap, flags: u64): i32 {
   if (flags == BPF_EXIST) return -ENOENT;
   return header.count == header.maxEntries ? -ENOSPC : 0;
 }
 
-/** Sets the value of a prefix: 0, -EINVAL (flags, or a prefix longer than the data), -EEXIST, -ENOENT or -ENOSPC. */
+/**
+ * Sets the value of a prefix: 0, -EINVAL (flags, or a prefix longer than the data), -ENOMEM, -EEXIST, -ENOENT or
+ * -ENOSPC.
+ */
 export function lpm_update(map: usize, key: usize, value: usize, flags: u64): i32 {
   const header = changetype<BpfMap>(map);
   const length = load<u32>(key);
   if (flags > BPF_EXIST || length > longest(header)) return -EINVAL;
+  if (!hasRoom(header)) return -ENOMEM;
   const at = locate(header, key);
   const old = load<usize>(at);
   const known = holds(old, key);

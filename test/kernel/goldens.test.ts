@@ -27,6 +27,7 @@ needs('goldens of the live kernel', missing, 'SKEP_REQUIRE_KERNEL', () => {
   const other = otherMachine();
   for (const [script, golden] of [
     ['maps.py', 'map-errors.json'],
+    ['map_types.py', 'map-types.json'],
     ['helpers.py', 'helpers.json'],
     ['runtime.py', 'helper-results.json'],
   ] as const) {

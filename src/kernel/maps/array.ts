@@ -8,6 +8,7 @@ import {
   type MapTypeDefinition,
   perCpuValueLimit,
   type Refusal,
+  refuseEmpty,
   round8,
 } from './definition.js';
 
@@ -23,6 +24,8 @@ export function refuseArray(shape: MapShape, percpu: boolean): Refusal | undefin
     return { errno: Errno.EINVAL, detail: `keys of an array are 4 bytes long, not ${keySize}` };
   }
   if (valueSize === 0) return { errno: Errno.EINVAL, detail: 'the value size is 0' };
+  const empty = refuseEmpty(shape);
+  if (empty) return empty;
   if (valueSize > intMax) return { errno: Errno.E2BIG, detail: `values of ${valueSize} bytes are too large` };
   if (percpu && round8(valueSize) > perCpuValueLimit) {
     return { errno: Errno.E2BIG, detail: `values of ${valueSize} bytes are larger than ${perCpuValueLimit}` };

@@ -1,7 +1,7 @@
 // A map type is one definition: a row here is all that map creation and the system call know of it. What the
 // type does with keys and values is in runtime/maps/.
 
-import type { Errno } from '../../bpf/errno.js';
+import { Errno } from '../../bpf/errno.js';
 import { MapFlag, type MapType } from '../../bpf/types.js';
 import type { References, ReferringMap } from './references.js';
 
@@ -46,6 +46,10 @@ export interface MapTypeDefinition {
   /** Bytes that Linux 6.18 on a 64-bit machine charges for it (map_mem_usage) with `count` elements in use. */
   memlock(shape: MapShape, cpus: number, count: number): number;
 }
+
+/** No type has room for no elements. Types look at that themselves when Linux does before something else. */
+export const refuseEmpty = ({ maxEntries }: MapShape): Refusal | undefined =>
+  maxEntries === 0 ? { errno: Errno.EINVAL, detail: 'max_entries is 0' } : undefined;
 
 /** Flags that every type takes: who may read and write, through descriptors and in programs. */
 export const accessFlags = MapFlag.Rdonly | MapFlag.Wronly | MapFlag.RdonlyProg | MapFlag.WronlyProg;

@@ -8,6 +8,7 @@ import {
   type MapTypeDefinition,
   perCpuValueLimit,
   type Refusal,
+  refuseEmpty,
   round8,
   roundUpPowerOfTwo,
 } from './definition.js';
@@ -27,6 +28,8 @@ export function refuseHash(shape: MapShape, percpu: boolean): Refusal | undefine
   const { keySize, valueSize, maxEntries } = shape;
   if (keySize === 0) return { errno: Errno.EINVAL, detail: 'the key size is 0' };
   if (valueSize === 0) return { errno: Errno.EINVAL, detail: 'the value size is 0' };
+  const empty = refuseEmpty(shape);
+  if (empty) return empty;
   if (keySize + valueSize >= elementLimit) {
     return {
       errno: Errno.E2BIG,

@@ -1,15 +1,20 @@
-// Replays on the emulated kernel's maps what test/kernel/record/maps.py did on Linux: same creation, same
-// commands, same errno and the same bytes.
+// Replays on the emulated kernel's maps what test/kernel/record/maps.py and map_types.py did on Linux: same creation,
+// same commands, same errno and the same bytes; of LRU maps the same elements are left.
 
 import { describe, expect, test } from 'vitest';
 import golden from '../../../test/kernel/goldens/map-errors.json' with { type: 'json' };
+import types from '../../../test/kernel/goldens/map-types.json' with { type: 'json' };
 import { BpfError } from '../../bpf/errno.js';
-import type { MapType } from '../../bpf/types.js';
-import { mapTypeName } from '../../bpf/types.js';
+import { MapType, mapTypeName } from '../../bpf/types.js';
 import { KernelMemory } from '../memory/memory.js';
 import { KernelMap, mapTypeDefinition } from './index.js';
 
-type Command = [name: string, args: (string | number | null)[], result: number, out: string | null];
+type Command = [
+  name: string,
+  args: (string | number | null)[],
+  result: number,
+  out: string | readonly string[] | null,
+];
 interface Row {
   create: number[];
   result: number;
@@ -48,15 +53,26 @@ function create(row: Row): KernelMap {
   return new KernelMap(memory, 1, attr, golden.cpus);
 }
 
-function run(map: KernelMap, [name, args]: Command): [number, string | null] {
+function run(map: KernelMap, [name, args]: Command): [number, Command[3]] {
   const [key, second, third] = args;
   const keyBytes = typeof key === 'string' ? bytes(key) : null;
   const must = keyBytes ?? new Uint8Array(0);
   switch (name) {
     case 'lookup': {
-      const [result, value] = answer(() => map.lookup(must, (second as number | undefined) ?? 0));
+      const asked = typeof third === 'string' ? bytes(third) : undefined;
+      const [result, value] = answer(() => map.lookup(must, (second as number | undefined) ?? 0, asked));
       return [result, value ? hex(value) : null];
     }
+    case 'take': {
+      const [result, value] = answer(() => map.lookupAndDelete(must, (second as number | undefined) ?? 0));
+      return [result, value ? hex(value) : null];
+    }
+    case 'keys': {
+      const keys = Array.from(map.keys(), hex);
+      return [0, map.type === MapType.LpmTrie ? keys : keys.toSorted()];
+    }
+    case 'memlock':
+      return [map.memlock, null];
     case 'update': {
       const value = new Uint8Array(map.transferSize);
       value.set(bytes(second as string));
@@ -75,7 +91,7 @@ function run(map: KernelMap, [name, args]: Command): [number, string | null] {
   }
 }
 
-const rows = golden.rows as Row[];
+const rows = [...golden.rows, ...types.rows] as Row[];
 
 describe(`maps answer as ${golden.kernel} does`, () => {
   for (const type of new Set(rows.map((row) => row.create[0] ?? 0))) {

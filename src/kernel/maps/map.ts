@@ -6,7 +6,7 @@ import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType, mapTypeName, UpdateFlag } from '../../bpf/types.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
 import type { MapTypeDefinition } from './definition.js';
-import { round8 } from './definition.js';
+import { refuseEmpty, round8 } from './definition.js';
 import { refuseModel } from './map-in-map.js';
 import type { MapSurroundings, References, ReferringMap } from './references.js';
 import { mapTypeDefinition } from './table.js';
@@ -76,8 +76,8 @@ function validate(attr: MapCreateAttr): MapTypeDefinition {
   if (unknown) {
     refuse(Errno.EINVAL, `flags 0x${unknown.toString(16)} mean nothing to a ${mapTypeName(type)} map`);
   }
-  if (maxEntries === 0) refuse(Errno.EINVAL, 'max_entries is 0');
-  const refusal = definition.refuse({ type, keySize, valueSize, maxEntries, flags, mapExtra });
+  const shape = { type, keySize, valueSize, maxEntries, flags, mapExtra };
+  const refusal = definition.refuse(shape) ?? refuseEmpty(shape);
   if (refusal) refuse(refusal.errno, refusal.detail);
   return definition;
 }
@@ -262,13 +262,14 @@ export class KernelMap {
     const command = 'BPF_MAP_UPDATE_ELEM';
     this.#mayWrite(command);
     this.#checkValue(command, value);
-    const wide = updateFlags[flags];
-    if (wide === undefined && (!this.#references || flags & UpdateFlag.Lock)) this.#flags(command, flags);
-    const at = this.#putKey(command, key);
     if (this.#references) {
-      this.#references.update(at, value, flags);
+      if (flags & UpdateFlag.Lock) this.#flags(command, flags);
+      this.#references.update(this.#putKey(command, key), value, flags);
       return;
     }
+    const wide = updateFlags[flags];
+    if (wide === undefined) this.#flags(command, flags);
+    const at = this.#putKey(command, key);
     const from = at + 2 * round8(this.keySize);
     this.#memory.write(from, value);
     this.#check(command, this.#runtime.map_update_all(this.address, at, from, wide));

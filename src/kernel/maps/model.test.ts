@@ -235,7 +235,7 @@ describe('memory', () => {
   test('a map that does not fit is refused with ENOMEM and leaves nothing behind', () => {
     const small = new KernelMemory({ callHost() {}, now: () => 0 }, 4 * 1024 * 1024);
     for (const type of [MapType.Array, MapType.Hash, MapType.PercpuArray, MapType.PercpuHash]) {
-      for (const maxEntries of [1_000_000, 100_000_000, 0x80000000]) {
+      for (const maxEntries of [1_000_000, 100_000_000, 0x8000000]) {
         const create = () => new KernelMap(small, 1, { type, keySize: 4, valueSize: 64, maxEntries }, cpus);
         expect(result(create)).toBe(Errno.ENOMEM);
       }

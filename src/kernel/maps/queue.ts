@@ -4,18 +4,27 @@
 
 import { Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType } from '../../bpf/types.js';
-import { accessFlags, type MapShape, type MapTypeDefinition, type Refusal } from './definition.js';
+import {
+  accessFlags,
+  type MapShape,
+  type MapTypeDefinition,
+  type Refusal,
+  refuseEmpty,
+} from './definition.js';
 
 /** sizeof(struct bpf_queue_stack). */
 const header = 312;
 /** KMALLOC_MAX_SIZE. */
 const valueLimit = 4 * 1024 * 1024;
 
-function refuse({ keySize, valueSize }: MapShape): Refusal | undefined {
+function refuse(shape: MapShape): Refusal | undefined {
+  const { keySize, valueSize } = shape;
   if (keySize !== 0) {
     return { errno: Errno.EINVAL, detail: `queues and stacks have no keys, the key size is ${keySize}` };
   }
   if (valueSize === 0) return { errno: Errno.EINVAL, detail: 'the value size is 0' };
+  const empty = refuseEmpty(shape);
+  if (empty) return empty;
   if (valueSize > valueLimit) {
     return { errno: Errno.E2BIG, detail: `values of ${valueSize} bytes are larger than ${valueLimit}` };
   }

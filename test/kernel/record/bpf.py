@@ -13,6 +13,7 @@ GOLDEN = os.environ.get("SKEP_GOLDENS") or os.path.join(os.path.dirname(os.path.
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = range(6)
 PROG_TEST_RUN = 10
+MAP_LOOKUP_AND_DELETE = 21
 MAP_FREEZE = 22
 
 GPL = ctypes.create_string_buffer(b"GPL")

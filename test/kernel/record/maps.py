@@ -1,62 +1,6 @@
-"""What the kernel answers to right and wrong map commands: test/kernel/goldens/map-errors.json.
+"""What the kernel answers to right and wrong map commands: test/kernel/goldens/map-errors.json."""
 
-A row is one map: how it is created, the answer (0 or a negative errno), its memlock, and a list of commands with
-their answers. Keys and values are hex; a value of null stands for a null pointer.
-"""
-
-import os
-
-from bpf import *
-
-HASH, ARRAY, PROG_ARRAY, PERCPU_HASH, PERCPU_ARRAY = 1, 2, 3, 5, 6
-CPUS = len(os.sched_getaffinity(0))
-
-
-def memlock(fd):
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("memlock:"):
-                return int(line.split()[1])
-    raise RuntimeError("no memlock in fdinfo")
-
-
-def slots(type_, value):
-    return (value + 7 & ~7) * CPUS if type_ in (PERCPU_HASH, PERCPU_ARRAY) else value
-
-
-def run(create, commands):
-    type_, key_size, value_size = create[0], create[1], create[2]
-    fd = map_create(*create)
-    row = {"create": list(create), "result": min(fd, 0), "commands": []}
-    if fd < 0:
-        return row
-    row["memlock"] = memlock(fd)
-    size = slots(type_, value_size)
-    for name, *args in commands:
-        key = None if not args or args[0] is None else bytes_buffer(args[0])
-        out = None
-        if name == "lookup":
-            value = ctypes.create_string_buffer(max(size, 1))
-            result = map_op(MAP_LOOKUP, fd, key, value, args[1] if len(args) > 1 else 0)
-            out = value.raw.hex() if result == 0 else None
-        elif name == "update":
-            value = bytes_buffer(args[1].ljust(size, b"\0"))
-            result = map_op(MAP_UPDATE, fd, key, value, args[2] if len(args) > 2 else 0)
-        elif name == "delete":
-            result = map_op(MAP_DELETE, fd, key)
-        elif name == "next":
-            following = ctypes.create_string_buffer(key_size)
-            result = map_op(MAP_NEXT_KEY, fd, key, following)
-            out = following.raw.hex() if result == 0 else None
-        elif name == "freeze":
-            result = bpf(MAP_FREEZE, struct.pack("<I", fd))[0]
-        row["commands"].append([name, [a.hex() if isinstance(a, bytes) else a for a in args], result, out])
-    os.close(fd)
-    return row
-
-
-def key4(n):
-    return struct.pack("<I", n)
+from commands import *
 
 
 def creations():
