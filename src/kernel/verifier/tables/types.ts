@@ -156,16 +156,18 @@ export type HookSet = 'd-path' | 'sleepable-lsm' | 'sk-storage-tracing';
 
 // --------------------------------------------------------------------------------------------- contexts
 
-/** Which sizes an access to a field may have. Every access must also lie inside the field. */
+/** Which sizes an access to a field may have. Every access is aligned to its size and lies inside the field. */
 export type SizeRule =
-  /** The whole field, at its offset. */
+  /** One whole unit. */
   | 'exact'
-  /** Any power of two up to the unit, aligned to itself, inside one unit (bpf_ctx_narrow_access_ok). */
+  /** Any power of two up to the unit, inside one unit (bpf_ctx_narrow_access_ok). */
   | 'narrow'
-  /** As `exact` for each unit, or 8 aligned bytes over two of them (bpf_ctx_wide_access_ok). */
+  /** As `narrow`, but only at the field's own offset. */
+  | 'narrow-at-start'
+  /** One whole unit, or 8 bytes over two units (bpf_ctx_wide_access_ok). */
   | 'exact-or-wide'
   | 'narrow-or-wide'
-  /** 1, 2, 4 or 8 bytes, aligned to the size, anywhere inside the field. */
+  /** 1, 2, 4 or 8 bytes, anywhere inside the field. */
   | 'any';
 
 /** What a load from the context gives instead of a number. */
@@ -178,11 +180,8 @@ export interface ContextPointer {
     | 'socket'
     | 'sock-common'
     | 'tp-buffer'
-    /** Memory of a size that grows with use (PTR_TO_BUF). */
-    | 'buffer'
     | 'btf-id';
   readonly nullable?: true;
-  readonly readOnly?: true;
   readonly trusted?: true;
   /** Kernel structure of a `btf-id`. */
   readonly btf?: string;
@@ -193,6 +192,10 @@ export interface FieldAccess {
   readonly sizes: SizeRule;
   /** Expected attach types that allow it; absent: all. */
   readonly attach?: readonly AttachType[];
+  /** Fewer bytes are refused. */
+  readonly atLeast?: number;
+  /** This many bytes at the field's offset are allowed as well, with what lies behind the field. */
+  readonly orBytes?: number;
 }
 
 export interface ContextField {
@@ -200,14 +203,15 @@ export interface ContextField {
   readonly offset: number;
   /** Bytes. An array is one field. */
   readonly size: number;
-  /** Bytes of an element: the widest narrow access. Default: the field's size. */
+  /** Bytes of an element of an array, or of what a narrow access is part of. Default: the field's size. */
   readonly unit?: number;
   readonly read?: FieldAccess;
   readonly write?: FieldAccess;
+  /** A load gives a pointer. Packet pointers cannot be loaded with sign extension. */
   readonly yields?: ContextPointer;
 }
 
-/** A context with a layout of its own. */
+/** A context with a layout of its own. What no field covers cannot be accessed. */
 export interface FieldContext {
   readonly kind: 'fields';
   /** Its C name (`__sk_buff`). */
@@ -216,32 +220,33 @@ export interface FieldContext {
   readonly fields: readonly ContextField[];
 }
 
-/** A context that is plain memory of numbers: pt_regs, raw tracepoint arguments, a tracepoint's record. */
+/** A context that is plain memory: pt_regs, a tracepoint's record, raw arguments. Accesses are aligned to their size. */
 export interface MemoryContext {
   readonly kind: 'memory';
   readonly struct: string;
-  /** Bytes; an access ends at or before it. */
+  /** First and last-plus-one byte that a program may see. */
+  readonly from: number;
   readonly size: number;
-  readonly read: readonly number[];
-  readonly write: readonly number[];
-  /** The offset must be a multiple of the access's size. */
-  readonly aligned: boolean;
-  /** Fields that follow other rules. */
+  readonly writable: boolean;
+  /** Ranges with rules of their own. */
   readonly fields?: readonly ContextField[];
 }
 
-/** A context of 8-byte slots, one a parameter of the kernel function (or tracepoint) that is attached to, typed by BTF. */
+/**
+ * A context of 8-byte slots, one a parameter of the kernel function (or tracepoint) that is attached to, typed by
+ * BTF (btf_ctx_access). Only reads; a pointer in 8 bytes, a number in its own size at most.
+ */
 export interface ArgumentContext {
   readonly kind: 'arguments';
-  /** Most arguments; the context has 8 bytes for each. */
+  /** Most arguments. */
   readonly maxArgs: number;
-  /** The slot after the last argument holds the return value for these attach types. */
+  /** With these attach types the slot behind the last argument holds the return value. */
   readonly returnSlot: readonly AttachType[];
-  /** Pointers are trusted (PTR_TRUSTED) for these attach types. */
-  readonly trusted: readonly AttachType[];
+  /** With these attach types pointers are trusted; `all`: with every one. */
+  readonly trusted: 'all' | readonly AttachType[];
 }
 
-/** The kernel function has a context structure given by its program type (struct_ops, ext: those of the target). */
+/** The context of the program whose function is replaced (ext). */
 export interface TargetContext {
   readonly kind: 'target';
 }
@@ -250,39 +255,38 @@ export type ContextDefinition = FieldContext | MemoryContext | ArgumentContext |
 
 /** What a program may return. */
 export interface ReturnRule {
-  /** Expected attach types it holds for; absent: the rest. */
+  /** Expected attach types that it is about; absent: the rest. */
   readonly attach?: readonly AttachType[];
-  /** Smallest and largest value, both allowed; absent: anything. */
-  readonly range?: readonly [number, number];
-  /** Checked as a 32-bit value (return_32bit). */
-  readonly as32?: true;
-  /** A further text that Linux prints for the rejected program. */
-  readonly hint?: string;
+  /** Smallest and largest value, both allowed; `any`; `hook`: see lsmReturn in hooks.ts. */
+  readonly range: readonly [number, number] | 'any' | 'hook';
 }
 
 export interface ProgramRules {
   readonly type: ProgType;
   /** Expected attach types that a load may name (bpf_prog_load_check_attach); absent: Linux does not look. */
   readonly attachTypes?: readonly AttachType[];
+  /** What expected attach type 0 stands for, where it is not one of attachTypes. */
+  readonly attachDefault?: AttachType;
   readonly context: ContextDefinition;
-  /** Direct packet access (may_access_direct_pkt_data). */
-  readonly packet?: {
-    readonly read: true;
-    /** Absent: packets are read only. */
-    readonly write?: true;
-  };
+  /** The structure behind the context in the kernel (bpf_cast_to_kern_ctx). */
+  readonly kernelContext?: string;
+  /** Loads through packet pointers, and stores. */
+  readonly packet?: 'read' | 'read-write';
+  /**
+   * Packet memory as a helper's memory, key or value: `any` helper, `none`; absent: those with packetAccess
+   * (may_access_direct_pkt_data).
+   */
+  readonly packetToHelpers?: 'any' | 'none';
   /** LD_ABS and LD_IND are allowed (may_access_skb). */
   readonly packetLoads?: true;
-  /** BPF_F_SLEEPABLE: `yes`, or for these attach types only; absent: never. */
-  readonly sleepable?: 'yes' | readonly AttachType[];
+  /** BPF_F_SLEEPABLE may be given; `always`: must be; or for these attach types. Absent: never. */
+  readonly sleepable?: 'yes' | 'always' | readonly AttachType[];
   /** First match. */
   readonly returns: readonly ReturnRule[];
-  /** Needs attach_btf_id (and attach_prog_fd for a program as target). */
+  /** It needs attach_btf_id: always, or for these attach types. */
   readonly attachBtf?: true;
-  /** Needs CAP_NET_ADMIN or CAP_PERFMON beside CAP_BPF. */
-  readonly capability?: 'net-admin' | 'perfmon';
-  /** Contexts that global functions may name as their first parameter. */
-  readonly contextName: string;
+  /** Needs CAP_NET_ADMIN or CAP_PERFMON beside CAP_BPF; `none`: not even that, where unprivileged BPF is on. */
+  readonly capability?: 'net-admin' | 'perfmon' | 'both' | 'none';
 }
 
 // ------------------------------------------------------------------------------------------ maps, kfuncs

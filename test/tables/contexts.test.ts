@@ -1,0 +1,96 @@
+// Contexts: one load or store at every offset and in every size, as the table has it and as the kernel of this
+// machine has it.
+
+import { expect, test } from 'vitest';
+import { type AttachType, ProgType } from '../../src/bpf/types.js';
+import { contextAccess, programRules, rulesOf } from '../../src/kernel/verifier/tables/contexts/index.js';
+import type { ProgramRules, ReturnRule } from '../../src/kernel/verifier/tables/types.js';
+import { missingKernel, needs } from '../require.js';
+import { plainCases } from './cases.js';
+import { exit, insn, kernelBtf, ldx, loadRaw, mov, stx } from './raw.js';
+
+test('every program type has one row', () => {
+  expect(programRules.map(({ type }) => type)).toEqual(
+    Object.values(ProgType).filter((type) => type !== ProgType.Unspec),
+  );
+});
+
+const SIZES = [1, 2, 4, 8];
+const ldsx = (size: number, dst: number, src: number, off: number) =>
+  insn({ 1: 0x91, 2: 0x89, 4: 0x81 }[size] ?? 0, dst, src, off);
+
+const returnRule = (rules: ProgramRules, attach: AttachType): ReturnRule | undefined =>
+  rules.returns.find((rule) => !rule.attach || rule.attach.includes(attach));
+/** Something that the program may return. */
+const allowedReturn = (rules: ProgramRules, attach: AttachType): number => {
+  const range = returnRule(rules, attach)?.range;
+  return Array.isArray(range) ? range[0] : 0;
+};
+
+/** Offsets that are looked at: all of a small context, the ends and a part of a large one. */
+function offsets(size: number): number[] {
+  const last = size + 16;
+  const all = Array.from({ length: last }, (_, i) => i);
+  return size <= 256 ? all : all.filter((at) => at < 64 || at >= size - 32 || at % 1021 < 2);
+}
+
+needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
+  test.each(plainCases)('accesses of $label', (one) => {
+    const rules = rulesOf(one.type);
+    const context = rules?.context;
+    if (!rules || !context || context.kind === 'arguments' || context.kind === 'target') {
+      throw new Error('has no layout');
+    }
+    const end = [mov(0, allowedReturn(rules, one.attach)), exit];
+    const differences: string[] = [];
+    let accepted = 0;
+    let looked = 0;
+    for (const offset of offsets(context.size)) {
+      if (offset > 0x7fff) break;
+      for (const size of SIZES) {
+        // A few that are not aligned are enough.
+        if (offset % size !== 0 && offset % 16 > 3) continue;
+        for (const how of ['load', 'store', 'signed load'] as const) {
+          if (how === 'signed load' && size === 8) continue;
+          const insns =
+            how === 'load'
+              ? [ldx(size, 0, 1, offset)]
+              : how === 'store'
+                ? [mov(2, 0), stx(size, 1, offset, 2)]
+                : [ldsx(size, 0, 1, offset)];
+          const { errno } = loadRaw({ ...one, insns: [...insns, ...end], logLevel: 0 });
+          const access = { offset, size, write: how === 'store', signExtend: how === 'signed load' };
+          const expected = contextAccess(context, access, one.attach) !== undefined;
+          looked++;
+          if (errno === 0) accepted++;
+          if (expected === (errno === 0)) continue;
+          const { log } = loadRaw({ ...one, insns: [...insns, ...end] });
+          differences.push(`${how} of ${size} at ${offset}: table ${expected}, kernel ${errno} ${log}`);
+        }
+      }
+    }
+    expect(differences.slice(0, 8)).toEqual([]);
+    expect(looked).toBeGreaterThan(accepted);
+    expect(accepted).toBeGreaterThan(0);
+  });
+
+  test('layouts are those of the kernel', () => {
+    const btf = kernelBtf();
+    for (const { context } of programRules) {
+      if (context.kind !== 'fields') continue;
+      const id = btf.findByName(context.struct, 'STRUCT');
+      const type = id === undefined ? undefined : btf.type(id);
+      if (type?.kind !== 'STRUCT') continue;
+      expect(type.size, context.struct).toBe(context.size);
+      const members = new Map(
+        type.members.map(({ name, bitOffset, type: member }) => [name, { bitOffset, member }]),
+      );
+      for (const field of context.fields) {
+        const member = members.get(field.name);
+        if (!member) continue;
+        expect(member.bitOffset / 8, `${context.struct}.${field.name}`).toBe(field.offset);
+        expect(btf.sizeOf(member.member), `${context.struct}.${field.name}`).toBe(field.size);
+      }
+    }
+  });
+});
