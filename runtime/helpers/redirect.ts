@@ -54,7 +54,10 @@ export function bpf_redirect_map(cpu: usize, r1: u64, r2: u64, r3: u64): u64 {
   return XDP_REDIRECT;
 }
 
-/** bpf_perf_event_output(ctx, map, flags, data, size) of XDP programs: the context's bytes are the packet's. */
+/**
+ * bpf_perf_event_output(ctx, map, flags, data, size) of XDP programs: as many bytes of the packet follow the data as the
+ * upper half of the flags asks for.
+ */
 export function bpf_perf_event_output(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64, r5: u64): u64 {
   if (r3 & ~(BPF_F_INDEX_MASK | BPF_F_CTXLEN_MASK)) return -EINVAL as i64 as u64;
   const frame = changetype<XdpFrame>(r1 as usize);

@@ -9,6 +9,13 @@ export type ArgType =
   | 'ctx'
   | 'map'
   | 'prog-array'
+  | 'perf-event-array'
+  /** A ring buffer that programs write to. */
+  | 'ringbuf'
+  /** The data of a record of one that is being written. */
+  | 'ringbuf-record'
+  /** A map that packets are redirected to. */
+  | 'redirect-map'
   /** Readable memory of the map's key size. */
   | 'map-key'
   /** Readable memory of the map's value size. */
@@ -37,7 +44,7 @@ export interface HelperDefinition {
   /** Without the `bpf_` prefix. */
   readonly name: string;
   readonly args: readonly ArgType[];
-  readonly returns: 'integer' | 'void' | 'map-value-or-null';
+  readonly returns: 'integer' | 'void' | 'map-value-or-null' | 'memory-or-null';
   readonly gplOnly: boolean;
   /** First kernel that has it. */
   readonly since: string;

@@ -5,6 +5,8 @@ import { layout } from '../memory/memory.js';
 import { cpuHelpers } from './cpu.js';
 import type { ArgType, HelperDefinition } from './definition.js';
 import { mapHelpers } from './maps.js';
+import { redirectHelpers } from './redirect.js';
+import { ringbufHelpers } from './ringbuf.js';
 import { timeHelpers } from './time.js';
 import { traceHelpers } from './trace.js';
 import { xdpHelpers } from './xdp.js';
@@ -17,6 +19,8 @@ export const helpers: readonly HelperDefinition[] = [
   ...cpuHelpers,
   ...timeHelpers,
   ...xdpHelpers,
+  ...redirectHelpers,
+  ...ringbufHelpers,
   ...traceHelpers,
 ].sort((a, b) => a.id - b.id);
 
@@ -37,6 +41,10 @@ export const argKinds: Readonly<Record<ArgType, number>> = {
   write: layout.ARG_WRITE,
   'read-or-null': layout.ARG_READ_OR_NULL,
   'prog-array': layout.ARG_PROG_ARRAY,
+  'perf-event-array': layout.ARG_PERF_EVENT_ARRAY,
+  ringbuf: layout.ARG_RINGBUF,
+  'ringbuf-record': layout.ARG_RINGBUF_RECORD,
+  'redirect-map': layout.ARG_REDIRECT_MAP,
 };
 
 /** What the arguments must be, for the runtime: 4 bits each (ARG_*), the first in the lowest. */

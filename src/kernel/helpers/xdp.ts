@@ -9,14 +9,6 @@ const moves = { ...xdp, changesPacket: true } as const;
 
 export const xdpHelpers: readonly HelperDefinition[] = [
   {
-    id: 23,
-    name: 'redirect',
-    args: ['anything', 'anything'],
-    since: '4.4',
-    ...common,
-    programTypes: [ProgType.SchedCls, ProgType.SchedAct, ProgType.Xdp, ProgType.LwtXmit],
-  },
-  {
     id: 28,
     name: 'csum_diff',
     args: ['read-or-null', 'anything', 'read-or-null', 'anything', 'anything'],

@@ -41,6 +41,11 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
       return p?.kind === 'map';
     case 'prog-array':
       return p?.kind === 'map' && p.map.kind === 'prog-array';
+    case 'perf-event-array':
+    case 'ringbuf':
+    case 'ringbuf-record':
+    case 'redirect-map':
+      return false;
     case 'map-key':
       return first?.kind === 'map' && isReadable(p, first.map.keySize);
     case 'map-value':

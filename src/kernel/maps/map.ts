@@ -3,7 +3,7 @@
 
 import type { Fd, MapCreateAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
-import { MapFlag, MapType, mapTypeName, UpdateFlag } from '../../bpf/types.js';
+import { MapFlag, MapType, mapTypeName, type ProgType, UpdateFlag } from '../../bpf/types.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
 import type { MapTypeDefinition } from './definition.js';
 import { refuseEmpty, round8 } from './definition.js';
@@ -207,6 +207,16 @@ export class KernelMap {
   /** Whether the system call may no longer write (BPF_MAP_FREEZE). */
   get frozen(): boolean {
     return this.#frozen;
+  }
+
+  /** The type of the programs in a program array and of those that use it; undefined before the first, and in other maps. */
+  get owner(): ProgType | undefined {
+    return this.#references?.owner?.();
+  }
+
+  /** Says that programs of this type use the map; false when it is a program array of another type. */
+  claim(type: ProgType): boolean {
+    return this.#references?.claim?.(type) ?? true;
   }
 
   /** Elements in use; for arrays all of them. */
