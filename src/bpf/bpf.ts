@@ -78,7 +78,10 @@ export type ObjKind = 'map' | 'prog' | 'link' | 'btf';
 /** The maps. */
 export interface MapCommands {
   mapCreate(attr: MapCreateAttr): Promise<Fd>;
-  /** ENOENT when the key is not there. `flags`: UpdateFlag.Lock. */
+  /**
+   * ENOENT when the key is not there. Of a queue or a stack, whose key is empty, the next element, which stays. A Bloom
+   * filter has no keys: `key` is the value that is looked for. `flags`: UpdateFlag.Lock.
+   */
   mapLookupElem(map: Fd, key: Uint8Array, flags?: number): Promise<Uint8Array>;
   /** `flags`: UpdateFlag. EEXIST, ENOENT, E2BIG (full). */
   mapUpdateElem(map: Fd, key: Uint8Array, value: Uint8Array, flags?: number): Promise<void>;

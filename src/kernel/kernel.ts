@@ -31,7 +31,7 @@ import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.
 import { Installer } from './install.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
-import { checkLoad, decodeAttr, LOAD } from './load-checks.js';
+import { checkLoad, decodeAttr, LOAD, refuseLoad } from './load-checks.js';
 import { KernelMaps } from './map-commands.js';
 import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
@@ -116,7 +116,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     this.#cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
     this.#installer = new Installer(this.#memory, engine, options.trusted ?? false, this.#cpu);
-    this.#maps = new KernelMaps(this.#memory, this.#objects, cpus);
+    this.#maps = new KernelMaps(this.#memory, this.#objects, cpus, engine === 'jit');
   }
 
   #alloc(size: number, what: string): number {
@@ -305,6 +305,11 @@ export class EmulatedKernel extends Unhooked implements Bpf {
       throw error;
     });
     const { address, runnable } = installed;
+    if (!resolved.maps.every((map) => map.claim(definition.type))) {
+      this.#installer.uninstall(installed);
+      dropAll();
+      return refuseLoad('a program array holds programs of another type');
+    }
     const id = this.#objects.newId('program');
     this.#installer.setId(address, id);
     const program = new KernelProgram({

@@ -11,30 +11,25 @@ import type {
   MapInfo,
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
-import { MapFlag, MapType, UpdateFlag } from '../bpf/types.js';
+import { MapFlag, MapType } from '../bpf/types.js';
 import { deleteBatch, lookupBatch, updateBatch } from './map-batch.js';
 import { KernelMap } from './maps/index.js';
 import type { KernelMemory } from './memory/memory.js';
 import type { ObjectTable } from './objects.js';
 import { surroundingsOf } from './surroundings.js';
 
-/** Map types from which the system call can take an element out in one step. */
-const takes: ReadonlySet<MapType> = new Set([
-  MapType.Hash,
-  MapType.PercpuHash,
-  MapType.LruHash,
-  MapType.LruPercpuHash,
-]);
-
 export class KernelMaps implements MapCommands {
   readonly #memory: KernelMemory;
   readonly #objects: ObjectTable;
   readonly #cpus: number;
+  readonly #jited: boolean;
 
-  constructor(memory: KernelMemory, objects: ObjectTable, cpus: number) {
+  /** `jited`: whether programs are compiled here. */
+  constructor(memory: KernelMemory, objects: ObjectTable, cpus: number, jited: boolean) {
     this.#memory = memory;
     this.#objects = objects;
     this.#cpus = cpus;
+    this.#jited = jited;
   }
 
   async mapCreate(attr: MapCreateAttr): Promise<Fd> {
@@ -63,7 +58,11 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapLookupElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
-    return this.#map(fd, 'BPF_MAP_LOOKUP_ELEM', 'read').lookup(key, flags);
+    const map = this.#map(fd, 'BPF_MAP_LOOKUP_ELEM', 'read');
+    // A Bloom filter has no keys: what is looked for is the value.
+    return map.type === MapType.BloomFilter
+      ? map.lookup(new Uint8Array(), flags, key)
+      : map.lookup(key, flags);
   }
 
   async mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
@@ -75,16 +74,7 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapLookupAndDeleteElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
-    const command = 'BPF_MAP_LOOKUP_AND_DELETE_ELEM';
-    const map = this.#map(fd, command, 'read', 'write');
-    if (flags & ~UpdateFlag.Lock)
-      throw new BpfError(command, Errno.EINVAL, `flags ${flags} mean nothing here`);
-    if (!takes.has(map.type)) {
-      throw new BpfError(command, Errno.ENOTSUPP, 'nothing can be taken out of maps of this type');
-    }
-    const value = map.lookup(key, flags);
-    map.delete(key);
-    return value;
+    return this.#map(fd, 'BPF_MAP_LOOKUP_AND_DELETE_ELEM', 'read', 'write').lookupAndDelete(key, flags);
   }
 
   async mapGetNextKey(fd: Fd, key: Uint8Array | null): Promise<Uint8Array> {
@@ -145,10 +135,11 @@ export class KernelMaps implements MapCommands {
       btfKeyTypeId: attr.btfKeyTypeId ?? 0,
       btfValueTypeId: attr.btfValueTypeId ?? 0,
       btfVmlinuxValueTypeId: 0,
-      mapExtra: attr.mapExtra ?? 0n,
+      mapExtra: map.mapExtra,
       ifindex: 0,
       memlock: map.memlock,
       frozen: map.frozen,
+      ...(map.owner === undefined ? {} : { ownerProgType: map.owner, ownerJited: this.#jited }),
     };
   }
 

@@ -9,18 +9,21 @@ import type { References, ReferringMap } from './references.js';
 import { refuseSlots, Slots, slotFlags } from './slots.js';
 
 function programs(map: ReferringMap): References {
-  /** The type of all programs in the array, once there was one. */
   let owner: ProgType | undefined;
-  return new Slots(map, (fd, command) => {
+  const claim = (type: ProgType): boolean => {
+    owner ??= type;
+    return type === owner;
+  };
+  const slots = new Slots(map, (fd, command) => {
     const program = map.surroundings.program(fd, command);
-    owner ??= program.type;
-    if (program.type === owner) return program;
+    if (claim(program.type)) return program;
     throw new BpfError(
       command,
       Errno.EINVAL,
       'the array holds programs of another type, and a tail call stays within one type',
     );
   });
+  return Object.assign(slots, { claim, owner: () => owner });
 }
 
 export const progArray: MapTypeDefinition = {

@@ -65,6 +65,10 @@ export interface References {
   nextKey?(): never;
   /** Lets go of everything. */
   clear(): void;
+  /** Of a program array: the type of all programs in it and of those that use it; undefined before the first. */
+  owner?(): ProgType | undefined;
+  /** Makes a program array one of programs of this type; false when it is of another. */
+  claim?(type: ProgType): boolean;
 }
 
 /** A little-endian number of 32 bits. */
