@@ -274,7 +274,10 @@ export function packetLoad(t: Translator, slot: number, size: number, indirect: 
   body.op(Op.i64_extend_i32_u).tee(at).i64(size).op(Op.i64_add);
   t.loadCpu(layout.Cpu_packetEnd);
   t.loadCpu(layout.Cpu_packetStart);
-  body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if).i64(0).op(Op.return).end();
+  body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if).i64(0);
+  t.pop(0);
+  t.leave();
+  body.end();
   body.get(at).op(Op.i32_wrap_i64);
   t.loadCpu(layout.Cpu_packetStart);
   body.op(Op.i32_add).memory(ofSize(NARROW_LOADS, size), 0);

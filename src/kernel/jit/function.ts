@@ -12,8 +12,8 @@ import type { Flow } from './flow.js';
 import { LoopPayment } from './payment.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
-import { type TranslationOptions, Translator } from './translator.js';
-import { type FunctionBody, I32, I64, Op } from './wasm.js';
+import { type Home, type TranslationOptions, Translator } from './translator.js';
+import { I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
 
 export interface FunctionInput {
@@ -26,6 +26,7 @@ export interface FunctionInput {
   readonly self: Subprogram;
   /** Whether it is the program's entry. */
   readonly isMain: boolean;
+  readonly home: Home;
 }
 
 interface Access {
@@ -68,11 +69,11 @@ function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sit
   return { sizes, sites };
 }
 
-/** Translates the function: its parameters as i64, then the lower end of its frame (i32), giving r0. */
-export function translate(input: FunctionInput): FunctionBody {
+/** Writes the function to its home. */
+export function translate(input: FunctionInput): void {
   const { code, options } = input;
   const { graph, order } = input.flow;
-  const t = new Translator(code, input.callees, options, input.provenance.before, input.self.parameters);
+  const t = new Translator(code, input.callees, options, input.provenance.before, input.home);
   const { body } = t;
   /** Instructions of a block, with those of functions that do not count them themselves. */
   const weightOf = (block: Block | undefined): number => {
@@ -273,12 +274,10 @@ export function translate(input: FunctionInput): FunctionBody {
     },
     ret: () => {
       if (!isMain) t.storeBudget();
-      t.push(0);
-      body.op(Op.return);
+      t.leave();
     },
   });
   body.op(Op.unreachable);
-  return body;
 }
 
 /** Whether register `r` has no upper half, be the selected instructions run or not. */

@@ -27,7 +27,7 @@ const array: MapConstant = {
   writable: true,
 };
 
-/** The program's main function as text. `maps` says which `ld_imm64` (by slot) loads which map. */
+/** The program as text: its function, or the block in `run`'s loop that it is written into. `maps` says which `ld_imm64` (by slot) loads which map. */
 function compiled(text: string, options: { checked?: boolean; maps?: [number, MapConstant][] } = {}): string {
   const constants = new Map<number, Constant>(
     (options.maps ?? []).map(([slot, map]) => [slot, { kind: 'map', map }]),
@@ -43,8 +43,11 @@ function compiled(text: string, options: { checked?: boolean; maps?: [number, Ma
   module.validate();
   const wat = module.toText({ foldExprs: false, inlineExport: true });
   module.destroy();
-  const main = /\(func \$main[\s\S]*?(?=\n {2}\(func |\n {2}\(export|$)/.exec(wat);
-  return main?.[0] ?? wat;
+  const [main, run] = ['main', 'run'].map(
+    (name) => new RegExp(`\\(func \\$${name}[\\s\\S]*?(?=\\n {2}\\(func |$)`).exec(wat)?.[0] ?? '',
+  );
+  const inlined = /\n +loop[\s\S]*?\n( +)block[^\n]*\n([\s\S]*?)\n\1end\n/.exec(run ?? '')?.[2];
+  return inlined ?? main ?? wat;
 }
 
 describe('rotates', () => {

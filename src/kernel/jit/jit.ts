@@ -35,7 +35,7 @@ export class ProgramTable {
 
 interface ModuleExports {
   main: CallableFunction;
-  run(program: number, frames: number, count: number, stride: number, budget: number): void;
+  run(program: number, frames: number, count: number, stride: number, budget: number, stack: number): void;
 }
 
 export class JitProgram implements RunnableProgram {
@@ -114,10 +114,11 @@ export class JitProgram implements RunnableProgram {
   run(frames: number, from: number, count: number, stride: number, budget: number): RunOutcome {
     const cpu = this.#cpu;
     this.#memory.setU32(cpu + layout.Cpu_frameIndex, from);
+    const stack = this.#memory.u32(cpu + layout.Cpu_stackEnd) - layout.STACK_FRAME;
     const fault = catchFault(this.#memory, cpu, () => {
-      this.#exports.run(this.#program, frames, count, stride, budget);
+      this.#exports.run(this.#program, frames, count, stride, budget, stack);
     });
-    return { index: this.#memory.u32(cpu + layout.Cpu_frameIndex), fault };
+    return { index: fault ? this.#memory.u32(cpu + layout.Cpu_frameIndex) : count, fault };
   }
 
   dispose(): void {

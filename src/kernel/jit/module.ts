@@ -1,29 +1,33 @@
 // A whole program as one WebAssembly module:
 //
-//    main(ctx, frame)                             the program, also the target of tail calls
-//    sub_<slot>(r1..r5, frame)                    its subprograms
-//    run(program, frames, count, stride, budget)  runs main once a frame, so that a batch of packets
-//                                                 crosses from JavaScript once; goes on from Cpu.frameIndex
+//    main(ctx, stack)             the program, also the target of tail calls
+//    sub_<slot>(r1..r5, stack)    its subprograms
+//    run(program, frames, ...)    runs the program once a frame (driver.ts)
 
 import type { HelperDefinition } from '../helpers/definition.js';
-import { layout, POINTER_BASE } from '../memory/memory.js';
 import { type AnalysisOptions, analyse, type FunctionProvenance } from './analysis.js';
 import { type Callees, importRuntime, type Subprogram } from './callees.js';
 import type { Graph } from './cfg.js';
 import { type Code, target } from './code.js';
+import { driver, RUN_TYPE, single, type Traces } from './driver.js';
 import { type Flow, flowAt } from './flow.js';
 import { translate } from './function.js';
 import { parameters } from './liveness.js';
 import { join, type Provenance } from './provenance.js';
-import { FRAME, MAIN_PARAMETERS, MAIN_TYPE, subprogramType, type TranslationOptions } from './translator.js';
-import { FunctionBody, type FunctionType, I32, ModuleBuilder, Op } from './wasm.js';
+import {
+  type Home,
+  MAIN_PARAMETERS,
+  MAIN_TYPE,
+  ownHome,
+  subprogramType,
+  type TranslationOptions,
+} from './translator.js';
+import { ModuleBuilder } from './wasm.js';
 
 export interface JitOptions {
   readonly checked: boolean;
   readonly helpers: (id: number) => HelperDefinition | undefined;
 }
-
-const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32], results: [] };
 
 interface FunctionPlan {
   readonly entry: number;
@@ -67,20 +71,29 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
     subprograms.set(entry, { ...fn, index });
   }
   const callees: Callees = { ...imports, subprograms, mainType: module.typeIndex(MAIN_TYPE) };
+  const run = module.declare('run', RUN_TYPE, true);
+  const traces: Traces = {
+    tailCalls: translation.tailCalls,
+    redirects: [...called].some((helper) => helper.name === 'redirect'),
+    budget: translation.checked && (described.get(0)?.countsItself ?? false),
+  };
   for (const { entry, flow, provenance } of plans) {
     const self = subprograms.get(entry);
     if (!self) continue;
-    const input = { code, flow, provenance, callees, options: translation, self, isMain: entry === 0 };
-    module.define(self.index, translate(input));
+    const isMain = entry === 0;
+    const into = (home: Home) =>
+      translate({ code, flow, provenance, callees, options: translation, self, isMain, home });
+    // What runs in the place of another program may not undo what that left behind.
+    if (isMain && flow.loops.size === 0 && !traces.tailCalls && !traces.redirects) {
+      module.define(run, driver(traces, into));
+      module.define(self.index, single(run));
+      continue;
+    }
+    const home = ownHome(self.parameters);
+    into(home);
+    module.define(self.index, home.body);
+    if (isMain) module.define(run, driver(traces, self.index));
   }
-  module.define(
-    module.declare('run', RUN_TYPE, true),
-    driver(subprograms.get(0)?.index ?? 0, {
-      tailCalls: translation.tailCalls,
-      redirects: [...called].some((helper) => helper.name === 'redirect'),
-      budget: translation.checked && (described.get(0)?.countsItself ?? false),
-    }),
-  );
   const mayRunLong = plans.some(({ flow, provenance }) =>
     [...flow.loops.values()].some(({ header, members }) => {
       let weight = 0;
@@ -167,53 +180,4 @@ function localCalls(code: Code, graph: Graph | undefined): number[] {
     }
   }
   return found;
-}
-
-/** What a run leaves behind, so that the next one must begin with it set anew. */
-interface Traces {
-  readonly tailCalls: boolean;
-  readonly redirects: boolean;
-  readonly budget: boolean;
-}
-
-/** The body of `run`. What only other programs use is set only when these can be reached by a tail call. */
-function driver(main: number, { tailCalls, redirects, budget: counts }: Traces): FunctionBody {
-  const body = new FunctionBody(RUN_TYPE);
-  const [program, frames, count, stride, budget] = [0, 1, 2, 3, 4];
-  const cpu = body.local(I32);
-  const frame = body.local(I32);
-  const index = body.local(I32);
-  const setCpu = (field: number, push: () => void) => {
-    body.get(cpu);
-    push();
-    body.memory(Op.i32_store, field);
-  };
-  const ofFrame = (field: number) => () => body.get(frame).memory(Op.i32_load, field);
-  body.op(Op.global_get).unsigned(0).set(cpu);
-  body.get(cpu).memory(Op.i32_load, layout.Cpu_frameIndex).set(index);
-  setCpu(layout.Cpu_program, () => body.get(program));
-  setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
-  body.open(Op.block).open(Op.loop);
-  body.get(index).get(count).op(Op.i32_ge_u).op(Op.br_if).unsigned(1);
-  body.get(frames).get(index).get(stride).op(Op.i32_mul).op(Op.i32_add).set(frame);
-  setCpu(layout.Cpu_frameIndex, () => body.get(index));
-  if (tailCalls) setCpu(layout.Cpu_program, () => body.get(program));
-  setCpu(layout.Cpu_ctx, () => body.get(frame));
-  setCpu(layout.Cpu_packetStart, ofFrame(layout.XdpFrame_dataMeta));
-  setCpu(layout.Cpu_packetEnd, ofFrame(layout.XdpFrame_dataEnd));
-  if (tailCalls) setCpu(layout.Cpu_tailCalls, () => body.i32(0));
-  if (tailCalls || counts) setCpu(layout.Cpu_budget, () => body.get(budget));
-  if (tailCalls || redirects) setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
-  body.get(frame);
-  body.get(frame).op(Op.i64_extend_i32_u).i64big(POINTER_BASE).op(Op.i64_or);
-  body.get(cpu).memory(Op.i32_load, layout.Cpu_stackEnd).i32(FRAME).op(Op.i32_sub);
-  body.call(main).memory(Op.i64_store, layout.XdpFrame_result);
-  if (tailCalls || redirects) {
-    body.get(frame).get(cpu).memory(Op.i32_load, layout.Cpu_redirectIfindex);
-    body.memory(Op.i32_store, layout.XdpFrame_redirectIfindex);
-  }
-  body.get(index).i32(1).op(Op.i32_add).set(index);
-  body.op(Op.br).unsigned(0).end().end();
-  setCpu(layout.Cpu_frameIndex, () => body.get(index));
-  return body;
 }

@@ -20,6 +20,28 @@ export const subprogramType = (parameters: readonly number[]): FunctionType => (
   results: [I64],
 });
 
+/** Where a function of the program is written: its body, and the locals that it finds its arguments in. */
+export interface Home {
+  readonly body: FunctionBody;
+  /** By register. */
+  readonly arguments: ReadonlyMap<number, number>;
+  /** The lower end of the stack frame (i32). */
+  readonly frame: number;
+  /** Goes back to the caller with r0, which is in this local. */
+  leave(r0: number): void;
+}
+
+/** A WebAssembly function of its own. */
+export function ownHome(parameters: readonly number[]): Home {
+  const body = new FunctionBody(subprogramType(parameters));
+  return {
+    body,
+    arguments: new Map(parameters.map((r, i) => [r, i])),
+    frame: parameters.length,
+    leave: (r0) => body.get(r0).op(Op.return),
+  };
+}
+
 /** Bytes of one stack frame. */
 export const FRAME = layout.STACK_FRAME;
 
@@ -39,8 +61,9 @@ export class Translator {
   readonly options: TranslationOptions;
   readonly provenances: Provenances;
   readonly body: FunctionBody;
-  /** The parameter that holds the lower end of the stack frame (i32). */
+  /** The local that holds the lower end of the stack frame (i32). */
   readonly frame: number;
+  readonly #home: Home;
   readonly #registers: number[] = [];
   #budget: number | undefined;
   readonly #scratch = new Map<string, number>();
@@ -50,18 +73,21 @@ export class Translator {
     callees: Callees,
     options: TranslationOptions,
     provenances: Provenances,
-    parameters: readonly number[],
+    home: Home,
   ) {
     this.code = code;
     this.callees = callees;
     this.options = options;
     this.provenances = provenances;
-    this.body = new FunctionBody(subprogramType(parameters));
-    for (let r = 0; r <= 9; r++) {
-      const at = parameters.indexOf(r);
-      this.#registers.push(at >= 0 ? at : this.body.local(I64));
-    }
-    this.frame = parameters.length;
+    this.#home = home;
+    this.body = home.body;
+    this.frame = home.frame;
+    for (let r = 0; r <= 9; r++) this.#registers.push(home.arguments.get(r) ?? this.body.local(I64));
+  }
+
+  /** Leaves the function; r0 is its result. */
+  leave(): void {
+    this.#home.leave(this.#local(0));
   }
 
   step(slot: number): Step {
