@@ -66,7 +66,7 @@ const bundleCommand = async (dist) => {
     legalComments: 'inline',
     // The packages that are CommonJS ask for Node's own modules.
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
     },
     logLevel: 'warning',
   });
