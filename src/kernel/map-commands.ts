@@ -13,9 +13,10 @@ import type {
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapFlag, MapType } from '../bpf/types.js';
 import { deleteBatch, lookupBatch, updateBatch } from './map-batch.js';
-import { KernelMap } from './maps/index.js';
+import { checkTypes, KernelMap } from './maps/index.js';
 import type { KernelMemory } from './memory/memory.js';
 import type { ObjectTable } from './objects.js';
+import type { KernelBtf } from './program.js';
 import { surroundingsOf } from './surroundings.js';
 
 export class KernelMaps implements MapCommands {
@@ -34,9 +35,17 @@ export class KernelMaps implements MapCommands {
 
   async mapCreate(attr: MapCreateAttr): Promise<Fd> {
     const objects = this.#objects;
-    const btf = attr.btfFd === undefined ? undefined : objects.get(attr.btfFd, 'btf', 'BPF_MAP_CREATE');
+    const typed = attr.btfKeyTypeId || attr.btfValueTypeId;
     const id = objects.newId('map');
     const map = new KernelMap(this.#memory, id, attr, this.#cpus, surroundingsOf(objects));
+    let btf: KernelBtf | undefined;
+    try {
+      btf = typed ? objects.get(attr.btfFd ?? 0, 'btf', 'BPF_MAP_CREATE') : undefined;
+      if (btf) checkTypes(btf.btf, attr);
+    } catch (error) {
+      map.destroy();
+      throw error;
+    }
     const held = btf && objects.hold(btf);
     return objects.add('map', { id, map, attr, btf }, () => {
       map.destroy();

@@ -1,7 +1,7 @@
 // Commands on maps of the types that hold references or carry records, right and wrong: what each kernel answers is one
 // transcript. Ids and descriptors differ between kernels and are shown by name.
 
-import { MapFlag, MapType, ProgType } from '../../src/bpf/types.js';
+import { MapFlag, MapType, mapTypeName, ProgType } from '../../src/bpf/types.js';
 import { assemble, encode } from '../../src/isa/index.js';
 import { type Recorder, u32 } from './transcript.js';
 
@@ -332,4 +332,84 @@ const perf: Scenario = {
   },
 };
 
-export const scenarios: readonly Scenario[] = [...rings, ...maps, ...redirects, perf];
+/** BTF with two types: 1 is a number of 4 bytes, 2 one of 8. */
+function twoNumbers(): Uint8Array {
+  const strings = new TextEncoder().encode('\0u32\0u64\0');
+  const int = 1 << 24;
+  const types = u32(1, int, 4, 32, 5, int, 8, 64);
+  const bytes = new Uint8Array(24 + types.length + strings.length);
+  bytes.set(u32(0x0001eb9f, 24, 0, types.length, types.length, strings.length));
+  bytes.set(types, 24);
+  bytes.set(strings, 24 + types.length);
+  return bytes;
+}
+
+/** Map types and what their values are, to be created with types of keys and values. */
+const described: readonly [type: MapType, keySize: number, valueSize: number, maxEntries: number][] = [
+  [MapType.Hash, 4, 8, 2],
+  [MapType.Array, 4, 8, 2],
+  [MapType.Array, 4, 8, 1],
+  [MapType.ProgArray, 4, 4, 2],
+  [MapType.PerfEventArray, 4, 4, 2],
+  [MapType.PercpuHash, 4, 8, 2],
+  [MapType.PercpuArray, 4, 8, 2],
+  [MapType.LruHash, 4, 8, 2],
+  [MapType.LruPercpuHash, 4, 8, 2],
+  [MapType.LpmTrie, 8, 8, 2],
+  [MapType.ArrayOfMaps, 4, 4, 2],
+  [MapType.HashOfMaps, 4, 4, 2],
+  [MapType.Devmap, 4, 4, 2],
+  [MapType.Cpumap, 4, 4, 2],
+  [MapType.Xskmap, 4, 4, 2],
+  [MapType.Queue, 0, 8, 2],
+  [MapType.Stack, 0, 8, 2],
+  [MapType.DevmapHash, 4, 4, 2],
+  [MapType.Ringbuf, 0, 0, 4096],
+  [MapType.BloomFilter, 0, 8, 2],
+  [MapType.UserRingbuf, 0, 0, 4096],
+];
+
+const types: Scenario = {
+  name: 'types of keys and values',
+  async run(r) {
+    const btfFd = r.opened(await r.kernel.btfLoad(twoNumbers()));
+    const innerMapFd = await r.map(simple);
+    for (const [type, keySize, valueSize, maxEntries] of described) {
+      const inner = type === MapType.ArrayOfMaps || type === MapType.HashOfMaps ? { innerMapFd } : {};
+      const flags = type === MapType.LpmTrie ? MapFlag.NoPrealloc : 0;
+      for (const [btfKeyTypeId, btfValueTypeId] of [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+        [0, 2],
+        [1, 1],
+        [1, 2],
+        [2, 1],
+        [2, 2],
+        [3, 2],
+        [1, 3],
+      ] as const) {
+        const made = r.kernel
+          .mapCreate({
+            type,
+            keySize,
+            valueSize,
+            maxEntries,
+            flags,
+            btfFd,
+            btfKeyTypeId,
+            btfValueTypeId,
+            ...inner,
+          })
+          .then(async (fd) => {
+            const info = await r.kernel.mapInfo(r.opened(fd));
+            return `${info.btfId ? 'typed' : 'untyped'} ${info.btfKeyTypeId} ${info.btfValueTypeId}`;
+          });
+        const word = `${mapTypeName(type)} of ${maxEntries}, key ${keySize} value ${valueSize}`;
+        await r.note(`${word}: types ${btfKeyTypeId} ${btfValueTypeId}`, made);
+      }
+    }
+  },
+};
+
+export const scenarios: readonly Scenario[] = [...rings, ...maps, ...redirects, perf, types];

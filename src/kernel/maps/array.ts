@@ -44,6 +44,7 @@ export const array: MapTypeDefinition = {
   type: MapType.Array,
   flags: MapFlag.NumaNode | MapFlag.Mmapable | MapFlag.InnerMap | accessFlags,
   percpu: false,
+  btf: 'index',
   refuse: (shape) => refuseArray(shape, false),
   memlock: (shape) => arrayMemlock(shape, 0),
 };

@@ -26,6 +26,7 @@ export const bloomFilter: MapTypeDefinition = {
   type: MapType.BloomFilter,
   flags: MapFlag.NumaNode | MapFlag.ZeroSeed | accessFlags,
   percpu: false,
+  btf: 'no key',
   usesExtra: true,
   refuse({ keySize, valueSize, mapExtra }) {
     if (valueSize > valueLimit) {

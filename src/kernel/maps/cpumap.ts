@@ -39,6 +39,7 @@ export const cpumap: MapTypeDefinition = {
   type: MapType.Cpumap,
   flags: MapFlag.NumaNode,
   percpu: false,
+  btf: 'none',
   references: cpus,
   refuse: refuseCpumap,
   memlock: ({ maxEntries }) => header + maxEntries * pointer,

@@ -37,6 +37,11 @@ export interface MapTypeDefinition {
   readonly holdsMaps?: true;
   /** Elements of a type whose values stand for something in the kernel, and are no plain bytes. */
   references?(map: ReferringMap): References;
+  /**
+   * What BTF may say of keys and values: any types of the right sizes, unless said otherwise. `index`: the key is a number,
+   * `struct key`: the key is a struct, `no key`: only the value has a type, `none`: nothing.
+   */
+  readonly btf?: 'index' | 'struct key' | 'no key' | 'none';
   /** map_extra means something to the type. */
   readonly usesExtra?: true;
   /** The system call can look a value up and delete it in one step. */

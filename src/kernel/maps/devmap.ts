@@ -41,6 +41,7 @@ const common = {
   // A lookup gives programs the device's number as it is used: they must not change it.
   impliedFlags: MapFlag.RdonlyProg,
   percpu: false,
+  btf: 'none',
   references: devices,
   refuse: refuseDevmap,
 } as const;

@@ -1,5 +1,6 @@
 // Maps of the emulated kernel.
 
+export { checkTypes } from './btf.js';
 export type { MapShape, MapTypeDefinition } from './definition.js';
 export { KernelMap } from './map.js';
 export type { MapReference, MapSurroundings, ProgramReference, Reference } from './references.js';

@@ -20,6 +20,7 @@ export const lpmTrie: MapTypeDefinition = {
   type: MapType.LpmTrie,
   flags: MapFlag.NoPrealloc | MapFlag.NumaNode | accessFlags,
   percpu: false,
+  btf: 'struct key',
   refuse({ flags, keySize, valueSize }) {
     if (!(flags & MapFlag.NoPrealloc)) return invalid('a trie is created with BPF_F_NO_PREALLOC');
     if (keySize <= prefix || keySize > prefix + dataLimit) {

@@ -135,6 +135,7 @@ export const arrayOfMaps: MapTypeDefinition = {
   type: MapType.ArrayOfMaps,
   flags: slotFlags,
   percpu: false,
+  btf: 'none',
   holdsMaps: true,
   references: (map) => new Slots(map, (fd, command) => innerMap(map, fd, command)),
   refuse: (shape) => refuseSlots(shape, 'an array of maps'),
@@ -145,6 +146,7 @@ export const hashOfMaps: MapTypeDefinition = {
   type: MapType.HashOfMaps,
   flags: MapFlag.NoPrealloc | MapFlag.NumaNode | MapFlag.ZeroSeed | accessFlags,
   percpu: false,
+  btf: 'none',
   holdsMaps: true,
   references: (map) => new HashedMaps(map),
   refuse: (shape) =>

@@ -8,6 +8,7 @@ export const percpuArray: MapTypeDefinition = {
   type: MapType.PercpuArray,
   flags: accessFlags,
   percpu: true,
+  btf: 'index',
   refuse: (shape) => refuseArray(shape, true),
   memlock: arrayMemlock,
 };

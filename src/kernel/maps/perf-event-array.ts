@@ -22,6 +22,7 @@ export const perfEventArray: MapTypeDefinition = {
   type: MapType.PerfEventArray,
   flags: slotFlags | MapFlag.PreserveElems,
   percpu: false,
+  btf: 'none',
   references: perfEvents,
   refuse: (shape) => refuseSlots(shape, 'a perf event array'),
   memlock: (shape) => arrayMemlock(shape, 0),

@@ -35,6 +35,7 @@ export const xskmap: MapTypeDefinition = {
   type: MapType.Xskmap,
   flags: MapFlag.NumaNode | MapFlag.Rdonly | MapFlag.Wronly,
   percpu: false,
+  btf: 'none',
   references: sockets,
   refuse: refuseXskmap,
   memlock: ({ maxEntries }) => header + maxEntries * pointer,
