@@ -9,8 +9,6 @@ import type { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 export type ArgKind =
   /** Any initialised value; a pointer only where pointers may leak (ARG_ANYTHING). */
   | 'anything'
-  /** A number (ARG_SCALAR). */
-  | 'scalar'
   /** A map, known when the program is verified. */
   | 'const-map-ptr'
   /** Memory of the map's key size. The map is an earlier argument. */
@@ -137,8 +135,11 @@ export interface HelperSignature extends HelperFlags {
   readonly name: string;
   readonly args: readonly HelperArg[];
   readonly returns: HelperReturn;
-  /** It may move the packet: packet pointers are invalid after it (bpf_helper_changes_pkt_data). */
-  readonly changesPacket?: true;
+  /**
+   * It may move the packet: packet pointers are invalid after it (bpf_helper_changes_pkt_data). `callers`: not in the
+   * function that calls it, which does not go on, but in those that called this function (tail_call).
+   */
+  readonly changesPacket?: true | 'callers';
   /** What it returns is a reference that must be released. `map`: only for sockmap and sockhash. */
   readonly acquires?: true | 'sockmap';
   /** It returns its socket argument as another type, with the reference that the argument holds (is_ptr_cast_function). */

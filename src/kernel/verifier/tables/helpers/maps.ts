@@ -40,7 +40,7 @@ export const mapSignatures: readonly HelperSignature[] = [
     packetAccess: true,
   }),
   row(164, 'for_each_map_elem', '5.13', [map, func, stackOrNull, anything], integer, { callback: 'now' }),
-  row(12, 'tail_call', '4.2', [ctx, map, anything], nothing, { changesPacket: true }),
+  row(12, 'tail_call', '4.2', [ctx, map, anything], nothing, { changesPacket: 'callers' }),
   row(51, 'redirect_map', '4.14', [map, anything, anything], integer),
   row(37, 'current_task_under_cgroup', '4.9', [map, anything], integer),
   row(81, 'get_local_storage', '4.19', [map, anything], mapValueResult),
@@ -52,7 +52,7 @@ export const mapSignatures: readonly HelperSignature[] = [
         returns: mapValueOrNullResult,
       },
       {
-        programs: [{ type: ProgType.Tracing }],
+        programs: [{ type: ProgType.Tracing }, { type: ProgType.Syscall }],
         args: [map, btfOrNull('sock_common'), mapValueOrNull, anything],
         returns: mapValueOrNullResult,
         allowedHooks: 'sk-storage-tracing',
@@ -62,7 +62,7 @@ export const mapSignatures: readonly HelperSignature[] = [
   row(108, 'sk_storage_delete', '5.2', [map, btfSock], integer, {
     variants: [
       {
-        programs: [{ type: ProgType.Tracing }],
+        programs: [{ type: ProgType.Tracing }, { type: ProgType.Syscall }],
         args: [map, btfOrNull('sock_common')],
         returns: integer,
         allowedHooks: 'sk-storage-tracing',

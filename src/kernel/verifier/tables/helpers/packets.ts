@@ -73,7 +73,13 @@ export const packetSignatures: readonly HelperSignature[] = [
   row(54, 'xdp_adjust_meta', '4.15', [ctx, anything], integer, { changesPacket: true }),
   row(65, 'xdp_adjust_tail', '4.18', [ctx, anything], integer, { changesPacket: true }),
   row(188, 'xdp_get_buff_len', '5.18', [ctx], integer, {
-    variants: [{ programs: [{ type: ProgType.Tracing }], args: [btf('xdp_buff')], returns: integer }],
+    variants: [
+      {
+        programs: [{ type: ProgType.Tracing }, { type: ProgType.Lsm }, { type: ProgType.Syscall }],
+        args: [btf('xdp_buff')],
+        returns: integer,
+      },
+    ],
   }),
   row(189, 'xdp_load_bytes', '5.18', [ctx, anything, memOut, size], integer),
   row(190, 'xdp_store_bytes', '5.18', [ctx, anything, memIn, size], integer),

@@ -27,17 +27,19 @@ import {
   tcpSockResult,
 } from './terms.js';
 
+/** These name sockets by BTF pointers. */
+const btfTracing: readonly ProgramSelector[] = [
+  { type: ProgType.Tracing },
+  { type: ProgType.Lsm },
+  { type: ProgType.Syscall },
+];
 const ofSockAddr: readonly ProgramSelector[] = [{ type: ProgType.CgroupSockAddr }];
 const ofSocketContext: readonly ProgramSelector[] = [...ofSockAddr, { type: ProgType.SockOps }];
 
 export const socketSignatures: readonly HelperSignature[] = [
   row(46, 'get_socket_cookie', '4.12', [ctx], integer, {
     variants: [
-      {
-        programs: [{ type: ProgType.Tracing }, { type: ProgType.SkReuseport }, { type: ProgType.Lsm }],
-        args: [btfSockOrNull],
-        returns: integer,
-      },
+      { programs: [...btfTracing, { type: ProgType.SkReuseport }], args: [btfSockOrNull], returns: integer },
     ],
   }),
   row(49, 'setsockopt', '4.13', [btfSock, anything, anything, memIn, size], integer, {
@@ -96,7 +98,10 @@ export const socketSignatures: readonly HelperSignature[] = [
     gplOnly: true,
     packetAccess: true,
   }),
-  row(110, 'tcp_gen_syncookie', '5.4', [btfSock, memIn, size, memIn, size], integer, { packetAccess: true }),
+  row(110, 'tcp_gen_syncookie', '5.4', [btfSock, memIn, size, memIn, size], integer, {
+    gplOnly: true,
+    packetAccess: true,
+  }),
   row(116, 'tcp_send_ack', '5.6', [btf('tcp_sock'), anything], integer),
   row(128, 'sk_cgroup_id', '5.8', [btfSock], integer),
   row(129, 'sk_ancestor_cgroup_id', '5.8', [btfSock, anything], integer),
@@ -115,15 +120,19 @@ export const socketSignatures: readonly HelperSignature[] = [
   row(143, 'store_hdr_opt', '5.10', [ctx, memIn, size, anything], integer, { changesPacket: true }),
   row(144, 'reserve_hdr_opt', '5.10', [ctx, anything, anything], integer),
   row(204, 'tcp_raw_gen_syncookie_ipv4', '6.0', [fixedIn(20), memIn, sizeOrZero], integer, {
+    gplOnly: true,
     packetAccess: true,
   }),
   row(205, 'tcp_raw_gen_syncookie_ipv6', '6.0', [fixedIn(40), memIn, sizeOrZero], integer, {
+    gplOnly: true,
     packetAccess: true,
   }),
   row(206, 'tcp_raw_check_syncookie_ipv4', '6.0', [fixedIn(20), fixedIn(20)], integer, {
+    gplOnly: true,
     packetAccess: true,
   }),
   row(207, 'tcp_raw_check_syncookie_ipv6', '6.0', [fixedIn(40), fixedIn(20)], integer, {
+    gplOnly: true,
     packetAccess: true,
   }),
   row(101, 'sysctl_get_name', '5.2', [ctx, memInOut, size, anything], integer),

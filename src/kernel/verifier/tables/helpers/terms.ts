@@ -7,7 +7,6 @@ import type { HelperArg, HelperReturn, HelperSignature } from '../types.js';
 
 // Arguments.
 export const anything: HelperArg = { kind: 'anything' };
-export const scalar: HelperArg = { kind: 'scalar' };
 export const ctx: HelperArg = { kind: 'ctx' };
 export const ctxOrNull: HelperArg = { kind: 'ctx', nullable: true };
 export const map: HelperArg = { kind: 'const-map-ptr' };
