@@ -55,15 +55,38 @@ function pushOperand(t: Translator, slot: number, bits: 32 | 64, operand: 'imm' 
   else t.body.i32(insn.imm);
 }
 
-/** Pushes the condition of the branch at `slot` (i32). */
-export function pushCondition(t: Translator, slot: number): void {
+/** The same comparisons with the next integer up, and down. */
+const UP: Partial<Record<ConditionName, ConditionName>> = { gt: 'ge', le: 'lt', sgt: 'sge', sle: 'slt' };
+const DOWN: Partial<Record<ConditionName, ConditionName>> = { ge: 'gt', lt: 'le', sge: 'sgt', slt: 'sle' };
+
+/** The same comparison with a constant in other words; undefined where there are none. */
+export function reworded(
+  condition: ConditionName,
+  imm: number,
+): { condition: ConditionName; imm: number } | undefined {
+  const [up, down] = [UP[condition], DOWN[condition]];
+  // Neither over the edges of 32 bits nor over those between what is and is not below zero.
+  if (up && imm !== -1 && imm !== 0x7fffffff) return { condition: up, imm: imm + 1 };
+  if (down && imm !== 0 && imm !== -0x80000000) return { condition: down, imm: imm - 1 };
+  return undefined;
+}
+
+/**
+ * Pushes the condition of the branch at `slot` (i32), on request in other words: V8 computes what is written twice in
+ * the same words once, and then has to keep it in a register instead of in the processor's flags.
+ */
+export function pushCondition(t: Translator, slot: number, inOtherWords = false): void {
   const { insn, does } = t.step(slot);
   if (does.kind !== 'branch') throw new Error(`no condition at ${slot}`);
-  const { bits, condition, operand } = does;
+  const { bits, operand } = does;
+  const other = inOtherWords && operand === 'imm' ? reworded(does.condition, insn.imm) : undefined;
+  const { condition, imm } = other ?? { condition: does.condition, imm: insn.imm };
   const [wide, narrow] = CONDITIONS[condition];
   if (bits === 64) t.push(insn.dst);
   else t.push32(insn.dst);
-  pushOperand(t, slot, bits, operand);
+  if (operand === 'reg') pushOperand(t, slot, bits, operand);
+  else if (bits === 64) t.body.i64(imm);
+  else t.body.i32(imm);
   if (condition === 'set') {
     if (bits === 64) t.body.op(Op.i64_and).i64(0);
     else t.body.op(Op.i32_and).i32(0);

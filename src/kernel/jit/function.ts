@@ -133,9 +133,9 @@ export function translate(input: FunctionInput): void {
   };
 
   /** Pushes the condition of a branch, or takes one of may_goto's iterations. */
-  const condition = (slot: number) => {
+  const condition = (slot: number, inOtherWords = false) => {
     if (t.step(slot).does.kind !== 'mayGoto') {
-      pushCondition(t, slot);
+      pushCondition(t, slot, inOtherWords);
       return;
     }
     const left = mayGotoLeft ?? 0;
@@ -236,6 +236,7 @@ export function translate(input: FunctionInput): void {
     body: (block) => {
       payment?.round(block.id);
       const found = rotations.get(block);
+      const asked = new Set<string>();
       block.items.forEach((item, i) => {
         switch (item.kind) {
           case 'insn':
@@ -244,7 +245,10 @@ export function translate(input: FunctionInput): void {
           case 'condition': {
             const local = body.local(I32);
             conditions.set(item.slot, local);
-            condition(item.slot);
+            const { opcode, dst, src, imm } = t.step(item.slot).insn;
+            const question = `${opcode} ${dst} ${src} ${imm}`;
+            condition(item.slot, asked.has(question));
+            if (!asked.delete(question)) asked.add(question);
             body.set(local);
             break;
           }
