@@ -4,14 +4,29 @@ import { SkepError } from '../base/error.js';
 import type {
   Bpf,
   Fd,
+  LinkCreateAttr,
   PacketBatch,
   PacketBatchResult,
+  PerfEventAttr,
   ProgInfo,
   ProgTestRunAttr,
   ProgTestRunResult,
 } from '../bpf/bpf.js';
+import type { AttachType } from '../bpf/types.js';
 import type { Value } from '../btf/value.js';
 import type { CollectionSpec, ProgramSpec, VariableSpec } from '../elf/spec.js';
+import {
+  attachCgroup,
+  attachLink,
+  attachPerfEvent,
+  attachRawTracepoint,
+  attachTc,
+  attachTracing,
+  attachXdp,
+  type TcOptions,
+  type XdpOptions,
+} from './attach.js';
+import type { Link } from './link.js';
 import type { LoadedMap } from './map.js';
 import { listNames } from './names.js';
 import { decodeVariable, encodeVariable, findVariable } from './variables.js';
@@ -57,6 +72,46 @@ export class LoadedProgram {
 
   async info(): Promise<ProgInfo> {
     return this.#kernel.progInfo(this.fd);
+  }
+
+  /** Puts an XDP program on a network device. Throws a SkepError: the hook is taken, there is no such device ... */
+  async attachXdp(options: XdpOptions): Promise<Link> {
+    return attachXdp(this.#kernel, this, options);
+  }
+
+  /** Adds a traffic control program to a network device. Throws a SkepError. */
+  async attachTc(options: TcOptions): Promise<Link> {
+    return attachTc(this.#kernel, this, options);
+  }
+
+  /** Has a raw tracepoint of the kernel run the program; it reads `cookie` with bpf_get_attach_cookie. Throws a SkepError. */
+  async attachRawTracepoint(name: string, cookie?: bigint): Promise<Link> {
+    return attachRawTracepoint(this.#kernel, this, name, cookie);
+  }
+
+  /** Attaches a tp_btf, fentry, fexit, fmod_ret or lsm program to what its section names. Throws a SkepError. */
+  async attachTracing(): Promise<Link> {
+    return attachTracing(this.#kernel, this);
+  }
+
+  /** Has a counter, tracepoint, kprobe or uprobe run the program. Throws a SkepError. */
+  async attachPerfEvent(event: PerfEventAttr, cookie?: bigint): Promise<Link> {
+    return attachPerfEvent(this.#kernel, this, event, cookie);
+  }
+
+  /** Attaches to a cgroup, named by its folder; as what, the section's name says unless told. Throws a SkepError. */
+  async attachCgroup(path: string, attachType?: AttachType): Promise<Link> {
+    const type = attachType ?? this.spec.attachType;
+    if (type !== undefined) return attachCgroup(this.#kernel, this, path, type);
+    throw new SkepError(`section '${this.spec.section}' does not say what to attach to in a cgroup`, {
+      where: `program '${this.name}'`,
+      hint: 'Name the attach type.',
+    });
+  }
+
+  /** Attaches by any link that the kernel knows. Throws a SkepError. */
+  async attachLink(attr: Omit<LinkCreateAttr, 'prog'>): Promise<Link> {
+    return attachLink(this.#kernel, this, attr);
   }
 }
 

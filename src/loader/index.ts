@@ -1,7 +1,9 @@
 // The public names of the loader.
 
+export type { TcOptions, XdpOptions } from './attach.js';
 export { Collection, LoadedProgram, LoadedVariables, type RunOptions } from './collection.js';
 export type { KernelFacts } from './externs.js';
+export type { Attachable, Link } from './link.js';
 export { type LoadOptions, load } from './load.js';
 export { LoadedMap } from './map.js';
 export { kernelMapName } from './names.js';
