@@ -74,6 +74,12 @@ export function percpu_htab_create(draft: BpfMap): usize {
   return (product ^ (product >> 32)) as u32;
 }
 
+// Programs write keys field by field, and a load that spans several stores waits for all of them to reach the
+// cache: 8 bytes are read in halves.
+@inline function word(key: usize): u64 {
+  return (load<u32>(key) as u64) | ((load<u32>(key, 4) as u64) << 32);
+}
+
 @inline function hash4(key: usize, seed: u32): u32 {
   return (((load<u32>(key) ^ seed) as u64) * MULTIPLIER >> 32) as u32;
 }
@@ -109,8 +115,8 @@ function hashBytes(key: usize, size: u32, seed: u32): u32 {
 export function hashOf(header: BpfMap, key: usize): u32 {
   const size = header.keySize;
   if (size == 4) return hash4(key, header.seed);
-  if (size == 8) return hash8(load<u64>(key), header.seed);
-  if (size == 16) return hash16(load<u64>(key), load<u64>(key, 8), header.seed);
+  if (size == 8) return hash8(word(key), header.seed);
+  if (size == 16) return hash16(word(key), word(key + 8), header.seed);
   return hashBytes(key, size, header.seed);
 }
 
@@ -149,7 +155,7 @@ export function htab_lookup_4(map: usize, key: usize): usize {
 /** htab_lookup for keys of 8 bytes. */
 export function htab_lookup_8(map: usize, key: usize): usize {
   const header = changetype<BpfMap>(map);
-  const wanted = load<u64>(key);
+  const wanted = word(key);
   let element = load<usize>(head(header, hash8(wanted, header.seed)));
   while (element) {
     if (load<u64>(element, KEY) == wanted) return element + 16;
@@ -161,8 +167,8 @@ export function htab_lookup_8(map: usize, key: usize): usize {
 /** htab_lookup for keys of 16 bytes. */
 export function htab_lookup_16(map: usize, key: usize): usize {
   const header = changetype<BpfMap>(map);
-  const low = load<u64>(key);
-  const high = load<u64>(key, 8);
+  const low = word(key);
+  const high = word(key + 8);
   let element = load<usize>(head(header, hash16(low, high, header.seed)));
   while (element) {
     if (load<u64>(element, KEY) == low && load<u64>(element, KEY + 8) == high) return element + 24;
@@ -189,8 +195,15 @@ export function locate(header: BpfMap, key: usize, hash: u32): usize {
       element = load<usize>(at);
     }
   } else if (size == 8) {
-    const wanted = load<u64>(key);
+    const wanted = word(key);
     while (element && load<u64>(element, KEY) != wanted) {
+      at = element;
+      element = load<usize>(at);
+    }
+  } else if (size == 16) {
+    const low = word(key);
+    const high = word(key + 8);
+    while (element && !(load<u64>(element, KEY) == low && load<u64>(element, KEY + 8) == high)) {
       at = element;
       element = load<usize>(at);
     }
