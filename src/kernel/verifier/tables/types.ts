@@ -292,15 +292,34 @@ export interface ProgramRules {
 
 // ------------------------------------------------------------------------------------------ maps, kfuncs
 
-/** Which helpers a map type works with, and the other way round. */
-export interface MapHelperRules {
+/** A field with a meaning of its own in a map's value (enum btf_field_type). */
+export type ValueField =
+  | 'spin-lock'
+  | 'timer'
+  | 'workqueue'
+  | 'kptr'
+  | 'refcount'
+  | 'list-head'
+  | 'rb-root'
+  | 'uptr';
+
+/** What programs may do with a map of a type. */
+export interface MapUse {
   readonly type: MapType;
-  /** The only helpers that take it (BPF_FUNC_* names without `bpf_`); absent: those that no other row claims. */
+  /** The only helpers that take it, by name; absent: those that are not bound to other map types. */
   readonly helpers?: readonly string[];
-  /** Program types that may use it; absent: all. */
-  readonly programTypes?: readonly ProgType[];
-  /** A sleepable program may use it. */
+  /** What a lookup gives, once it is not NULL: the value, the inner map, a socket (with a reference), an XDP socket. */
+  readonly lookup?: 'value' | 'map' | 'socket' | 'xdp-sock';
+  /** bpf_for_each_map_elem works on it. */
+  readonly forEach?: true;
+  /** The address of its first value may be a constant of the program (BPF_PSEUDO_MAP_VALUE). */
+  readonly directValue?: true;
+  /** Sleepable programs may use it. */
   readonly sleepable?: true;
+  /** No program may use it. */
+  readonly notInPrograms?: true;
+  /** Fields that its value may have. */
+  readonly fields?: readonly ValueField[];
 }
 
 export interface KfuncFlags {
