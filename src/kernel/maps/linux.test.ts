@@ -53,8 +53,25 @@ function create(row: Row): KernelMap {
   return new KernelMap(memory, 1, attr, golden.cpus);
 }
 
+/** The CPU that commands run on, and an update on another one than the first: what a program there does. */
+let cpu = 0;
+const at = memory.alloc(256) as number;
+
+function updateOnCpu(map: KernelMap, key: Uint8Array, value: Uint8Array): number {
+  const { map_update } = memory.runtime as unknown as {
+    map_update(map: number, key: number, value: number, flags: bigint, cpu: number): number;
+  };
+  memory.write(at, key);
+  memory.write(at + 128, value);
+  return map_update(map.address, at, at + 128, 0n, cpu);
+}
+
 function run(map: KernelMap, [name, args]: Command): [number, Command[3]] {
   const [key, second, third] = args;
+  if (name === 'on') {
+    cpu = key as number;
+    return [0, null];
+  }
   const keyBytes = typeof key === 'string' ? bytes(key) : null;
   const must = keyBytes ?? new Uint8Array(0);
   switch (name) {
@@ -76,6 +93,7 @@ function run(map: KernelMap, [name, args]: Command): [number, Command[3]] {
     case 'update': {
       const value = new Uint8Array(map.transferSize);
       value.set(bytes(second as string));
+      if (cpu !== 0) return [updateOnCpu(map, must, value), null];
       return [answer(() => map.update(must, value, (third as number | undefined) ?? 0))[0], null];
     }
     case 'delete':

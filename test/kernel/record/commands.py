@@ -51,7 +51,7 @@ def run(create, commands):
     size = slots(type_, value_size)
     for name, *args in commands:
         # An empty key, of a map without keys, is a null pointer too.
-        key = bytes_buffer(args[0]) if args and args[0] else None
+        key = bytes_buffer(args[0]) if args and isinstance(args[0], bytes) and args[0] else None
         out = None
         if name in ("lookup", "take"):
             command = MAP_LOOKUP if name == "lookup" else MAP_LOOKUP_AND_DELETE
@@ -73,6 +73,9 @@ def run(create, commands):
             result, out = walk(fd, key_size)
         elif name == "memlock":
             result = memlock(fd)
+        elif name == "on":
+            os.sched_setaffinity(0, {args[0]})
+            result = 0
         row["commands"].append([name, [a.hex() if isinstance(a, bytes) else a for a in args], result, out])
     os.close(fd)
     return row

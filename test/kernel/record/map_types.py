@@ -82,6 +82,18 @@ def lru_commands(entries):
     yield "update", key4(1), b"1"
 
 
+def two_cpu_commands(entries):
+    """Updates on both CPUs, some of keys that are there: each CPU has elements of its own, and takes the other's."""
+    for n in range(1, 4 * entries):
+        yield "on", (n * n // 3 + n // 5) % 2
+        yield "update", key4(n if n % 4 else n // 2), bytes([n & 255])
+        if n % 6 == 0:
+            yield "delete", key4(n - 4)
+        if n % max(entries // 2, 1) == 0:
+            yield "keys",
+    yield "on", 0
+
+
 def prefix(length, *data):
     return struct.pack("<I", length) + bytes(data)
 
@@ -168,6 +180,9 @@ def rows():
         for entries in (4, 10, 60):
             for flags in (0, NO_COMMON_LRU):
                 yield sort_keys(run((type_, 4, 6, entries, flags), list(lru_commands(entries))))
+    for entries in (1, 2, 3, 9, 24):
+        for flags in (0, NO_COMMON_LRU):
+            yield sort_keys(run((LRU_HASH, 4, 6, entries, flags), list(two_cpu_commands(entries))))
     yield run((LPM_TRIE, 8, 6, 10, NO_PREALLOC), list(trie_commands()))
     for type_ in (QUEUE, STACK):
         yield run((type_, 0, 6, 4), list(queue_commands()))
