@@ -103,7 +103,8 @@ class Recorder {
   }
   async mapUpdateElem(fd, key, value, flags = 0) {
     this.#call(() => linux.mapUpdateElem(fd, key, value, flags));
-    this.#find(fd).updates.push({ key: key.slice(), value: value.slice() });
+    const late = this.attr === undefined ? {} : { late: true };
+    this.#find(fd).updates.push({ key: key.slice(), value: value.slice(), ...late });
   }
   async mapFreeze(fd) {
     this.#call(() => linux.mapFreeze(fd));
@@ -255,6 +256,7 @@ async function recordTest({ set, object, spec, program, expect, auxiliary, custo
     ),
   };
   let collection;
+  let collected;
   try {
     collection = await load(flagged, recorder, {
       ...facts,
@@ -268,6 +270,7 @@ async function recordTest({ set, object, spec, program, expect, auxiliary, custo
   }
   if (collection) {
     const { fd } = collection.program(program.name);
+    collected = fd;
     test.priv.xlated = linux.xlated(fd);
     if (expect.priv?.retval !== undefined && !expect.priv.fail) {
       const run = linux.testRun(fd, program.type === ProgType.Syscall);
@@ -276,5 +279,10 @@ async function recordTest({ set, object, spec, program, expect, auxiliary, custo
     }
     await collection.close();
   }
-  return { ...test, descriptors: recorded, attr: recorder.attr };
+  return {
+    ...test,
+    descriptors: recorded,
+    attr: recorder.attr,
+    ...(collected === undefined ? {} : { fd: collected }),
+  };
 }

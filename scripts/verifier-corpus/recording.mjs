@@ -8,11 +8,13 @@
 //     failed       set when the loader gave up before the program (no kernel function of that name, ...); nothing follows
 //     descriptors  what the descriptors in `attr` and in its instructions mean, in the order of their making:
 //                    { fd, kind: 'btf', bytes }
-//                    { fd, kind: 'map', attr: MapCreateAttr, inner?: <a map of this list>, frozen, updates: [{ key, value }] }
+//                    { fd, kind: 'map', attr: MapCreateAttr, inner?: <a map of this list>, frozen, updates: [{ key, value, late? }] }
 //                    { fd, kind: 'program', attr: ProgLoadAttr }     loaded before, as the test wants it
 //                  attributes are those of src/bpf/bpf.ts, with descriptors as numbers; `updates` are the contents that
-//                  the loader or the test set, in order (the value of `.rodata`, `.data`, `.kconfig`; slots)
+//                  the loader or the test set, in order (the value of `.rodata`, `.data`, `.kconfig`; slots), `late` those
+//                  that came after the program (slots of programs, which hold a descriptor of the list or `fd`)
 //     attr         ProgLoadAttr of the test; logLevel is the level that the test asks for, at least 1
+//     fd           the descriptor that the program had, when it was accepted
 //     priv         what the live kernel said with all capabilities that the test asks for (`capabilities`, by name):
 //                    { accepted, errno, log, processed, totalStates, peakStates, fullLog?, cut?, stackDepth, milliseconds,
 //                      retval?, runErrno?, xlated? }

@@ -1,0 +1,95 @@
+// What the selftests' programs return in the emulated kernel, on both engines: maps and program are made anew from the
+// recording, and run on 64 zero bytes as the live kernel ran it.
+
+import { MapType, ProgType } from '../../dist/bpf/types.js';
+import { EmulatedKernel } from '../../dist/index.js';
+
+const LD_IMM64 = 0x18;
+/** BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE */
+const MAP_SOURCES = new Set([1, 2]);
+const HOLDS_DESCRIPTORS = new Set([MapType.ProgArray, MapType.ArrayOfMaps, MapType.HashOfMaps]);
+
+function withDescriptors(instructions, fds) {
+  const bytes = instructions.slice();
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; at += 8) {
+    if (bytes[at] !== LD_IMM64) continue;
+    if (MAP_SOURCES.has(bytes[at + 1] >> 4)) {
+      const fd = view.getInt32(at + 4, true);
+      view.setInt32(at + 4, fds.get(fd) ?? fd, true);
+    }
+    at += 8;
+  }
+  return bytes;
+}
+
+const attributesOf = (attr, fds) => {
+  const { innerMapFd, btfFd, progBtfFd, instructions, logLevel: _, ...rest } = attr;
+  return {
+    ...rest,
+    ...(innerMapFd === undefined ? {} : { innerMapFd: fds.get(innerMapFd) }),
+    ...(btfFd === undefined ? {} : { btfFd: fds.get(btfFd) }),
+    ...(progBtfFd === undefined ? {} : { progBtfFd: fds.get(progBtfFd) }),
+    ...(instructions === undefined ? {} : { instructions: withDescriptors(instructions, fds) }),
+  };
+};
+
+async function makeMap(kernel, entry, fds) {
+  const attr = attributesOf(entry.attr, fds);
+  if (entry.inner) attr.innerMapFd = await makeMap(kernel, entry.inner, fds);
+  const fd = await kernel.mapCreate(attr);
+  await fill(kernel, fd, entry, fds, false);
+  if (entry.frozen) await kernel.mapFreeze(fd);
+  return fd;
+}
+
+/** Sets the contents of a map; slots of maps and programs hold descriptors. */
+async function fill(kernel, fd, entry, fds, late) {
+  for (const { key, value, late: isLate = false } of entry.updates ?? []) {
+    if (isLate !== late) continue;
+    const slot = HOLDS_DESCRIPTORS.has(entry.attr.type)
+      ? fds.get(new Int32Array(value.slice().buffer)[0])
+      : undefined;
+    await kernel.mapUpdateElem(
+      fd,
+      key,
+      slot === undefined ? value : new Uint8Array(Int32Array.of(slot).buffer),
+      0,
+    );
+  }
+}
+
+async function runOn(engine, test) {
+  const kernel = new EmulatedKernel({ engine });
+  const fds = new Map();
+  for (const entry of test.descriptors) {
+    if (entry.kind === 'btf') fds.set(entry.fd, await kernel.btfLoad(entry.bytes));
+    if (entry.kind === 'map') fds.set(entry.fd, await makeMap(kernel, entry, fds));
+    if (entry.kind === 'program') fds.set(entry.fd, await kernel.progLoad(attributesOf(entry.attr, fds)));
+  }
+  const fd = await kernel.progLoad(attributesOf(test.attr, fds));
+  if (test.fd !== undefined) fds.set(test.fd, fd);
+  for (const entry of test.descriptors) {
+    if (entry.kind === 'map') await fill(kernel, fds.get(entry.fd), entry, fds, true);
+  }
+  const { retval } = await kernel.progTestRun(
+    fd,
+    test.attr.type === ProgType.Syscall ? {} : { dataIn: new Uint8Array(64), repeat: 1 },
+  );
+  return retval >>> 0;
+}
+
+/** { jit, interpreter }: each { retval, same } or { failed }. */
+export async function runEngines(test) {
+  const expected = test.expect.priv.retval;
+  const results = {};
+  for (const engine of ['jit', 'interpreter']) {
+    try {
+      const retval = await runOn(engine, test);
+      results[engine] = { retval, same: expected === 'any' || retval === test.priv.retval >>> 0 };
+    } catch (error) {
+      results[engine] = { failed: String(error.message ?? error).split('\n')[0] };
+    }
+  }
+  return results;
+}
