@@ -3,6 +3,8 @@
 
 import pc from 'picocolors';
 import { SkepError } from '../base/error.js';
+import { BpfError } from '../bpf/errno.js';
+import { counted, printable } from './text.js';
 
 /** A request that cannot be understood: exit status 2. */
 export class UsageError extends SkepError {}
@@ -16,11 +18,27 @@ export function describeError(error: unknown): string {
   const known = error instanceof SkepError || error.name === 'BpfError';
   const text = known ? error.message : (error.stack ?? error.message);
   const hint = error instanceof SkepError && error.hint ? `      ${error.hint}\n` : '';
-  return `${colors.red('skep:')} ${text}\n${hint}`;
+  return `${colors.red('skep:')} ${text}\n${hint}${logText(error.cause)}`;
+}
+
+/** Lines of a verifier's log that are shown: the last ones, which say why. */
+const MAX_LOG_LINES = 200;
+
+/** The log of the verifier that refused a program, indented; empty when there is none. */
+function logText(cause: unknown): string {
+  return cause instanceof BpfError && cause.verifierLog ? verifierLogText(cause.verifierLog) : '';
+}
+
+/** A verifier's log for a person: its last lines, indented. */
+export function verifierLogText(log: string): string {
+  const lines = log.trimEnd().split('\n');
+  const left = Math.max(0, lines.length - MAX_LOG_LINES);
+  const shown = lines.slice(left).map((line) => `  ${printable(line)}\n`);
+  return (left > 0 ? `  ... ${counted(left, 'line')} before\n` : '') + shown.join('');
 }
 
 /** Prints an error and sets the exit status. */
-export function fail(error: unknown): void {
+export function fail(error: unknown, status: number = error instanceof UsageError ? 2 : 1): void {
   process.stderr.write(describeError(error));
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = status;
 }

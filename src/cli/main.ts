@@ -4,8 +4,10 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { CompareCommandOptions } from './compare.js';
 import type { ConformanceOptions } from './conformance.js';
-import { fail } from './errors.js';
+import type { DoctorOptions } from './doctor.js';
+import { fail, UsageError } from './errors.js';
 import type { InspectOptions } from './inspect.js';
 import type { ObjdumpOptions } from './objdump.js';
 import type { RunCommandOptions } from './run.js';
@@ -38,6 +40,21 @@ const appended = (value: string, before: readonly string[] = []): readonly strin
 const engineOption = (): Option =>
   new Option('--engine <engine>', 'how programs run').choices(['jit', 'interpreter']).default('jit');
 
+const SETTING =
+  'set a global variable before the object is loaded; may be repeated. VALUE is a number, true or false, the name ' +
+  'of an enumerator, text for a char array, or JSON for an array or struct; NAME may go on with .member and [index]';
+
+/** Options that say something of the emulated kernel alone. */
+const EMULATED_ONLY = ['engine', 'cpus', 'budget', 'clock'];
+
+function refuseForLinux(command: Command): void {
+  const given = EMULATED_ONLY.find((name) => command.getOptionValueSource(name) === 'cli');
+  if (given === undefined) return;
+  throw new UsageError(`--${given} is an option of the emulated kernel, not of --kernel linux`, {
+    hint: 'Leave one of the two out.',
+  });
+}
+
 const program = new Command('skep');
 
 function addCommand(name: string): Command {
@@ -58,7 +75,9 @@ program
   .exitOverride()
   .configureOutput({
     outputError(text, write) {
-      const path = process.argv[2]?.match(/^(run|inspect|objdump|conformance)$/) ? ` ${process.argv[2]}` : '';
+      const path = process.argv[2]?.match(/^(run|compare|inspect|objdump|doctor|conformance)$/)
+        ? ` ${process.argv[2]}`
+        : '';
       write(`skep: ${text.replace(/^error: /, '').trimEnd()}\n      Try: skep${path} --help\n`);
     },
   })
@@ -80,15 +99,15 @@ addCommand('run')
   .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
   .requiredOption('--pcap <file>', 'capture to read; - for standard input')
   .option('--program <name>', 'which program, when the object has several')
+  .addOption(
+    new Option('--kernel <kernel>', 'where programs run: emulated, or the Linux kernel of this machine')
+      .choices(['emulated', 'linux'])
+      .default('emulated'),
+  )
   .addOption(engineOption())
   .option('--out <file>', 'write the packets as the program left them, as pcapng with the verdict of each')
   .option('--keep-dropped', 'write dropped and aborted packets to --out too')
-  .option(
-    '--set <name=value>',
-    'set a global variable before the object is loaded; may be repeated. VALUE is a number, true or false, the name ' +
-      'of an enumerator, text for a char array, or JSON for an array or struct; NAME may go on with .member and [index]',
-    appended,
-  )
+  .option('--set <name=value>', SETTING, appended)
   .option('--cpus <n>', 'possible CPUs: values that a per-CPU map has for a key', wholeNumber(1, 1024), 1)
   .option(
     '--budget <n>',
@@ -115,10 +134,48 @@ Examples:
   $ skep run firewall.bpf.o --pcap traffic.pcapng --set blocked_port=443
   $ skep run loadbalancer.bpf.o --program loadbalancer --pcap in.pcapng --out out.pcapng
   $ skep run loadbalancer.bpf.o --program loadbalancer --pcap in.pcapng --set 'backends[0].mac=[2,0,0,0,1,9]'
-  $ tcpdump -c 1000 -w - | skep run hello.bpf.o --pcap - --json`,
+  $ tcpdump -c 1000 -w - | skep run hello.bpf.o --pcap - --json
+  $ sudo skep run firewall.bpf.o --pcap traffic.pcapng --kernel linux`,
   )
-  .action(async (object: string, options: RunCommandOptions) => {
+  .action(async (object: string, options: RunCommandOptions, command: Command) => {
+    if (options.kernel === 'linux') refuseForLinux(command);
     await (await import('./run.js')).run(object, options);
+  });
+
+addCommand('compare')
+  .summary('run an XDP program in the emulated kernel and in Linux, and show every difference')
+  .description(
+    'Loads an object into the emulated kernel and into the Linux kernel of this machine, gives both every packet of a ' +
+      'capture, and compares the verdict of the load, return values, packets, contexts, maps, variables and what ' +
+      'bpf_printk wrote. Exit status 0: no difference; 1: there are some; 2: they could not be compared.',
+  )
+  .argument('<object>', 'object file that clang made for BPF (prog.bpf.o)')
+  .requiredOption('--pcap <file>', 'capture to read; - for standard input')
+  .option('--program <name>', 'which program, when the object has several')
+  .addOption(engineOption())
+  .option('--set <name=value>', SETTING, appended)
+  .option('--count <n>', 'stop after so many packets', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+  .option(
+    '--each',
+    'compare the maps after every packet, not only after the last: says which one made a difference',
+  )
+  .option(
+    '--may-differ <what>',
+    'what cannot be the same, such as a time: retval, packet, context, trace, a map, MAP.member or a variable; it is ' +
+      'counted apart; may be repeated',
+    appended,
+  )
+  .option('--log', "compare the verifiers' logs of what both kernels refuse")
+  .option('--json', 'print one JSON document with everything; integers beyond 2^53 are decimal strings')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ sudo skep compare firewall.bpf.o --pcap traffic.pcapng --set blocked_port=443
+  $ sudo skep compare ratelimit.bpf.o --pcap traffic.pcapng --set packets_per_second=0 --may-differ buckets.refilled_at`,
+  )
+  .action(async (object: string, options: CompareCommandOptions) => {
+    await (await import('./compare.js')).compareCommand(object, options);
   });
 
 addCommand('inspect')
@@ -151,6 +208,18 @@ Examples:
   )
   .action(async (object: string, options: ObjdumpOptions) => {
     await (await import('./objdump.js')).objdump(object, options);
+  });
+
+addCommand('doctor')
+  .summary('show what this machine can do')
+  .description(
+    'Shows what this machine can do: Node, what of WebAssembly Skep uses, the tools that make and show BPF objects, ' +
+      'the kernel, the rights to use its BPF, and what to do for what is missing.',
+  )
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', '\nExample:\n  $ skep doctor')
+  .action(async (options: DoctorOptions) => {
+    await (await import('./doctor.js')).doctor(options);
   });
 
 addCommand('conformance')

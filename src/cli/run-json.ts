@@ -6,12 +6,13 @@ import { toJson } from './values.js';
 
 /** Ends with a line end. Integers beyond 2^53 are decimal strings, values without BTF strings of hex bytes. */
 export function reportJson(report: RunReport): string {
-  const { object, capture, program, section, engine, packets, bytes, nanoseconds } = report;
+  const { object, capture, program, section, kernel, engine, packets, bytes, nanoseconds } = report;
   const document = {
     object,
     capture,
     program,
     section,
+    kernel,
     engine,
     packets,
     bytes,
@@ -27,6 +28,7 @@ export function reportJson(report: RunReport): string {
       total: report.trace.total,
       lines: report.trace.events.map(traceLine),
       events: report.trace.events,
+      error: report.trace.error,
     },
     maps: report.maps.map(({ zeros, ...map }) => map),
     variables: report.variables,

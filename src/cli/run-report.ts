@@ -57,6 +57,8 @@ export interface RunReport {
   capture: string;
   program: string;
   section: string;
+  /** `emulated`, or `linux 6.18.44`. */
+  kernel: string;
   engine: string;
   packets: number;
   bytes: number;
@@ -68,7 +70,12 @@ export interface RunReport {
   faults: FaultCount[];
   /** Runs that a fault ended. */
   faulted: number;
-  trace: { total: number; events: TraceEvent[] };
+  trace: {
+    total: number;
+    events: TraceEvent[];
+    /** Why what programs print was not read, if it was not. */
+    error?: string;
+  };
   output?: { file: string; packets: number };
   maps: MapReport[];
   variables: VariableReport[];
@@ -79,6 +86,9 @@ export interface RunReport {
 const actions = new Map<number, string>(
   Object.entries(XdpAction).map(([name, value]) => [value, `XDP_${name.toUpperCase()}`]),
 );
+/** `XDP_PASS` for 2; undefined for a number that is no action. */
+export const actionName = (value: number): string | undefined => actions.get(value);
+
 /** In the order in which they are of interest. */
 const ORDER: readonly number[] = [
   XdpAction.Pass,
@@ -96,6 +106,8 @@ const MAX_FAULTS = 64;
 /** Counts while packets go by. */
 export class Tally {
   packets = 0;
+  /** Why what programs print was not read. */
+  noTrace: string | undefined;
   #bytes = 0;
   #nanoseconds = 0;
   #cold: { packets: number; nanoseconds: number } | undefined;
@@ -187,7 +199,11 @@ export class Tally {
       verdicts,
       faults: [...this.#faults.values()].sort((a, b) => b.count - a.count),
       faulted: this.#faulted.packets,
-      trace: { total: this.#traceTotal, events: this.#events },
+      trace: {
+        total: this.#traceTotal,
+        events: this.#events,
+        ...(this.noTrace === undefined ? {} : { error: this.noTrace }),
+      },
     };
   }
 }

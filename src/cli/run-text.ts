@@ -34,9 +34,10 @@ export function printReport(report: RunReport): string {
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function heading({ object, capture, program, engine }: RunReport): string {
+function heading({ object, capture, program, kernel, engine }: RunReport): string {
   const on = capture === '-' ? 'standard input' : capture;
-  return `${colors.bold(program)} of ${object} on ${on} (${engine})\n`;
+  const how = kernel === 'emulated' ? engine : `${kernel}, ${engine}`;
+  return `${colors.bold(program)} of ${object} on ${on} (${how})\n`;
 }
 
 const verdictColor = ({ name }: VerdictCount): ((text: string) => string) => {
@@ -64,11 +65,13 @@ function verdictTable({ verdicts, packets, bytes }: RunReport): string {
   return table([head, ...rows, ...total], { right: [1, 2, 3] });
 }
 
-function speed({ packets, nanoseconds, warmNanosecondsPerPacket: warm }: RunReport): string {
+function speed({ packets, nanoseconds, warmNanosecondsPerPacket: warm, kernel }: RunReport): string {
   const each = nanoseconds / packets;
   const time = (value: number): string => `${value < 10 ? value.toFixed(1) : grouped(Math.round(value))} ns`;
   const rate = (value: number): string =>
     `${grouped(Math.round(1e9 / Math.max(value, 1e-3)))} packets a second`;
+  // The real kernel compiles when it loads.
+  if (kernel !== 'emulated') return `  ${time(each)} a packet in the program (${rate(each)})\n`;
   if (warm === undefined)
     return `  ${time(each)} a packet in the program (${rate(each)}), compiling included\n`;
   return `  ${time(warm)} a packet in the program (${rate(warm)}); ${time(each)} with the cold start\n`;
@@ -83,15 +86,14 @@ function faults({ faults: list, faulted }: RunReport): string {
 }
 
 function faultText(fault: FaultCount): string {
-  const { progName, slot, message, instruction, source, count, firstPacket } = fault;
+  const { kind, progName, slot, message, instruction, source, count, firstPacket } = fault;
   const times =
     count === 1
       ? `packet ${grouped(firstPacket)}`
       : `${counted(count, 'packet')}, first ${grouped(firstPacket)}`;
-  const lines = [
-    `  ${colors.red(printable(message))} (${times})`,
-    `    ${colors.dim('at')} ${progName}, instruction ${slot}: ${instruction}`,
-  ];
+  const title = `  ${colors.red(printable(message))} (${times})`;
+  if (kind === 'not-run') return `${title}\n`;
+  const lines = [title, `    ${colors.dim('at')} ${progName}, instruction ${slot}: ${instruction}`];
   if (source) {
     const { file, line, column, text } = source;
     const gutter = ' '.repeat(String(line).length);
@@ -106,7 +108,8 @@ function faultText(fault: FaultCount): string {
   return `${lines.join('\n')}\n`;
 }
 
-function trace({ trace: { total, events } }: RunReport): string {
+function trace({ trace: { total, events, error } }: RunReport): string {
+  if (error !== undefined) return `${colors.bold('Trace')}\n  ${colors.red(printable(error))}\n`;
   if (total === 0) return '';
   const title = `${colors.bold('Trace')} (${counted(total, 'line')})\n`;
   const lines = events.map((event) => `  ${printable(traceLine(event))}\n`).join('');

@@ -3,8 +3,9 @@
 
 import { stat } from 'node:fs/promises';
 import { SkepError } from '../base/error.js';
-import { ProgType, progTypeName } from '../bpf/types.js';
-import type { CollectionSpec, ProgramSpec } from '../elf/spec.js';
+import type { Bpf, TraceEvent } from '../bpf/bpf.js';
+import { BpfError } from '../bpf/errno.js';
+import type { CollectionSpec } from '../elf/spec.js';
 import type { EngineName } from '../kernel/engine.js';
 import { useModuleCompiler } from '../kernel/jit/compiler.js';
 import { EmulatedKernel } from '../kernel/kernel.js';
@@ -16,6 +17,7 @@ import { tieredCompiler } from '../node/tiers.js';
 import type { PacketBlock } from '../pcap/block.js';
 import { readPackets } from '../pcap/reader.js';
 import { PcapngWriter } from '../pcap/writer.js';
+import { chooseProgram, loadedWith, objectName } from './choose.js';
 import { fail, UsageError } from './errors.js';
 import { Progress } from './progress.js';
 import { reportJson } from './run-json.js';
@@ -40,6 +42,23 @@ export interface RunCommandOptions {
   trace: number | false;
   clock: 'capture' | 'real';
   allEntries?: boolean;
+  kernel: 'emulated' | 'linux';
+}
+
+/** The kernel that a run is made in. */
+interface Opened extends Disposable {
+  readonly kernel: Bpf;
+  /** `6.18.44` for the real kernel. */
+  readonly release?: string;
+  /** Which trace lines are this run's; all of them unless it says. */
+  isOurs?(event: TraceEvent): boolean;
+}
+
+async function openKernel({ kernel, engine, cpus, budget }: RunCommandOptions): Promise<Opened> {
+  if (kernel === 'linux') return (await import('./kernels.js')).openRealKernel();
+  useModuleCompiler(tieredCompiler);
+  const emulated = new EmulatedKernel({ engine, cpus, ...(budget === undefined ? {} : { budget }) });
+  return { kernel: emulated, [Symbol.dispose]() {} };
 }
 
 /** Runs the command; problems with the capture are told after the report on what was read. */
@@ -56,20 +75,13 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     });
   }
 
-  useModuleCompiler(tieredCompiler);
-  const kernel = new EmulatedKernel({
-    engine: options.engine,
-    cpus: options.cpus,
-    ...(options.budget === undefined ? {} : { budget: options.budget }),
-  });
+  using opened = await openKernel(options);
+  const { kernel, release } = opened;
   const tally = new Tally(options.trace === false ? 0 : options.trace);
-  if (options.trace !== false) await kernel.trace((event) => tally.trace(event));
-  const programs = spec.programs.filter(
-    (candidate) => candidate === program || (candidate.autoload && candidate.type === ProgType.Xdp),
-  );
   await using collection = await load(spec, kernel, {
     name: objectName(object),
-    programs: programs.map(({ name }) => name),
+    programs: loadedWith(spec, program),
+    ...(release === undefined ? {} : (await import('./kernels.js')).kernelFacts(spec)),
   });
 
   const output =
@@ -77,7 +89,13 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
   const progress = new Progress(source);
   let problem: unknown;
   try {
-    const runner = new Runner(collection.program(program.name), tally, options.clock === 'capture', output);
+    const runner = new Runner(
+      collection.program(program.name),
+      tally,
+      release === undefined && options.clock === 'capture',
+      output,
+      options.trace === false ? undefined : opened,
+    );
     for await (const whole of readPackets(source)) {
       const block = limited(whole, (options.limit ?? Number.POSITIVE_INFINITY) - tally.packets);
       if (block.count > 0) await runner.run(block);
@@ -100,7 +118,9 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     capture: options.pcap,
     program: program.name,
     section: program.section,
-    engine: options.engine,
+    ...(release === undefined
+      ? { kernel: 'emulated', engine: options.engine }
+      : { kernel: `linux ${release}`, engine: await engineOf(collection.program(program.name)) }),
     ...withSourceText(spec, tally.result()),
     ...(output === undefined ? {} : { output: { file: output.path, packets: output.packets } }),
     ...(await readMaps(
@@ -111,6 +131,11 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
   };
   process.stdout.write(options.json ? reportJson(report) : printReport(report));
   if (problem !== undefined) fail(problem);
+}
+
+/** How the real kernel runs a program. */
+async function engineOf(program: LoadedProgram): Promise<string> {
+  return (await program.info()).bytesJited > 0 ? 'jit' : 'interpreter';
 }
 
 /** Faults with the text of their source lines as it was written: the kernel's has lost its indentation. */
@@ -130,47 +155,6 @@ function named(error: SkepError, path: string): SkepError {
   return error.message.startsWith(file)
     ? error
     : new SkepError(error.message, { where: file, hint: error.hint, cause: error });
-}
-
-/** `firewall` for `examples/firewall.bpf.o`. */
-const objectName = (path: string): string =>
-  (path.split(/[\\/]/).at(-1) ?? path).replace(/\.o$/, '').replace(/\.bpf$/, '');
-
-/** The program that was asked for, or the only one that can run on packets. */
-function chooseProgram(spec: CollectionSpec, name: string | undefined, object: string): ProgramSpec {
-  const candidates = spec.programs.filter(({ type }) => type === ProgType.Xdp);
-  const list = candidates.map((program) => program.name).join(', ');
-  if (name !== undefined) {
-    const program = spec.programs.find((candidate) => candidate.name === name);
-    if (program === undefined) {
-      throw new UsageError(`there is no program '${name}'`, {
-        where: object,
-        hint: `Programs: ${spec.programs.map((known) => known.name).join(', ') || 'none'}.`,
-      });
-    }
-    if (program.type === ProgType.Xdp) return program;
-    const type = progTypeName(program.type) ?? String(program.type);
-    throw new UsageError(`program '${name}' (SEC("${program.section}")) is of type ${type}, not xdp`, {
-      where: object,
-      hint: list ? `XDP programs here: ${list}.` : 'Only XDP programs run on captures so far.',
-    });
-  }
-  const automatic = candidates.filter(({ autoload }) => autoload);
-  const [program, second] = automatic.length > 0 ? automatic : candidates;
-  if (program === undefined) {
-    const others = spec.programs.map((other) => `${other.name} (SEC("${other.section}"))`).join(', ');
-    throw new SkepError('there is no XDP program in it', {
-      where: object,
-      hint: others ? `It has ${others}; only XDP programs run on captures so far.` : 'It has no programs.',
-    });
-  }
-  if (second !== undefined) {
-    throw new UsageError(`there are ${candidates.length} XDP programs in it: ${list}`, {
-      where: object,
-      hint: `Choose one: --program ${program.name}`,
-    });
-  }
-  return program;
 }
 
 /** Writing into what is being read would destroy it. */
@@ -202,17 +186,28 @@ class Runner {
   readonly #tally: Tally;
   readonly #captureClock: boolean;
   readonly #output: Output | undefined;
+  /** Where to listen to what programs print; undefined when nobody wants to know or nothing can be heard. */
+  #traced: Opened | undefined;
   #first: bigint | undefined;
 
-  constructor(program: LoadedProgram, tally: Tally, captureClock: boolean, output: Output | undefined) {
+  constructor(
+    program: LoadedProgram,
+    tally: Tally,
+    captureClock: boolean,
+    output: Output | undefined,
+    traced: Opened | undefined,
+  ) {
     this.#program = program;
     this.#tally = tally;
     this.#captureClock = captureClock;
     this.#output = output;
+    this.#traced = traced;
   }
 
   async run(block: PacketBlock): Promise<void> {
     const { count, data, offsets } = block;
+    // Block by block: when the listener goes, all that was printed has been heard.
+    using _ = await this.#listen();
     const result = await this.#program.runBatch({
       count,
       data,
@@ -222,6 +217,21 @@ class Runner {
     });
     this.#tally.add(block, result);
     await this.#output?.write(block, result);
+  }
+
+  async #listen(): Promise<Disposable | undefined> {
+    const traced = this.#traced;
+    if (traced === undefined) return undefined;
+    try {
+      return await traced.kernel.trace((event) => {
+        if (traced.isOurs?.(event) ?? true) this.#tally.trace(event);
+      });
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      this.#tally.noTrace = error.message;
+      this.#traced = undefined;
+      return undefined;
+    }
   }
 
   /** Nanoseconds since the first packet; a packet that goes back in time arrives with the first. */
