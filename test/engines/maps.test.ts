@@ -1,43 +1,18 @@
 // Maps and helpers, as programs use them: random sequences of calls give the same on both engines as in a model of
-// a few lines, results and contents alike.
+// a few lines, results and contents alike. (LRU hashes have room enough here; what they forget is looked at elsewhere.)
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Fd } from '../../src/bpf/bpf.js';
-import { MapType, ProgType } from '../../src/bpf/types.js';
-import { assemble, encode, loadPseudo, PseudoSource, toAssembly } from '../../src/isa/index.js';
-import { EmulatedKernel } from '../../src/kernel/kernel.js';
+import { MapType } from '../../src/bpf/types.js';
+import { assemble, toAssembly } from '../../src/isa/index.js';
+import { CPUS, ENGINES, kernels, load, MASK, PACKET, pointer, RUNS, u32 } from './programs.js';
 
-/** How many random programs are tried. */
-const RUNS = Number(process.env.SKEP_FAULT_RUNS ?? 500);
-const ENGINES = ['jit', 'interpreter'] as const;
-const CPUS = 2;
+/** Elements that a map has room for. */
 const ENTRIES = 4;
-
-const kernels = ENGINES.map((engine) => new EmulatedKernel({ engine, cpus: CPUS, now: () => 1 }));
-
-/** Text in which `rN = map I` stands for the map with index I of `fds`. */
-function instructions(text: string, fds: readonly Fd[]): Uint8Array {
-  const marked = text.replace(
-    /= map (\d+)/g,
-    (_, index) => `= 0x6d6170${Number(index).toString(16).padStart(8, '0')} ll`,
-  );
-  return encode(
-    assemble(marked).map((insn) =>
-      insn.opcode === 0x18 && insn.immHigh === 0x6d6170
-        ? loadPseudo(insn.dst, PseudoSource.MAP_FD, fds[insn.imm] ?? -1)
-        : insn,
-    ),
-  );
-}
-
-const load = (kernel: EmulatedKernel, text: string, fds: readonly Fd[]): Promise<Fd> =>
-  kernel.progLoad({ type: ProgType.Xdp, instructions: instructions(text, fds), license: 'GPL' });
 
 const bytesOf = (size: number, seed: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => (seed * 29 + i * 7) & 0xff);
-
-const u32 = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value]).buffer);
 
 const error = (errno: number): bigint => BigInt(-errno);
 const [ENOENT, E2BIG, EACCES, EEXIST, EINVAL] = [2, 7, 13, 17, 22].map(error) as [
@@ -56,6 +31,22 @@ interface Shape {
   readonly valueSize: number;
 }
 
+const hashes: ReadonlySet<MapType> = new Set([
+  MapType.Hash,
+  MapType.PercpuHash,
+  MapType.LruHash,
+  MapType.LruPercpuHash,
+]);
+const perCpuTypes: ReadonlySet<MapType> = new Set([
+  MapType.PercpuHash,
+  MapType.PercpuArray,
+  MapType.LruPercpuHash,
+]);
+const isLru = (type: MapType): boolean => type === MapType.LruHash || type === MapType.LruPercpuHash;
+
+/** An LRU hash never has to forget one of a few keys when it has room for many. */
+const entriesOf = ({ type }: Shape): number => (isLru(type) ? 64 : ENTRIES);
+
 /** A map as a program on CPU 0 and the system call see it: values of all CPUs by key. */
 class ModelMap {
   readonly shape: Shape;
@@ -65,9 +56,8 @@ class ModelMap {
 
   constructor(shape: Shape) {
     this.shape = shape;
-    this.isHash = shape.type === MapType.Hash || shape.type === MapType.PercpuHash;
-    const perCpu = shape.type === MapType.PercpuHash || shape.type === MapType.PercpuArray;
-    this.slots = perCpu ? CPUS : 1;
+    this.isHash = hashes.has(shape.type);
+    this.slots = perCpuTypes.has(shape.type) ? CPUS : 1;
     if (!this.isHash) for (let key = 0; key < ENTRIES; key++) this.values.set(key, this.#zeros());
   }
 
@@ -81,7 +71,7 @@ class ModelMap {
     if (!this.isHash && !known) return E2BIG;
     if (known && flags === 1n) return EEXIST;
     if (!known && flags === 2n) return ENOENT;
-    if (!known && this.values.size >= ENTRIES) return E2BIG;
+    if (!known && this.values.size >= entriesOf(this.shape)) return E2BIG;
     const values = known ?? this.#zeros();
     values[0] = value.slice();
     this.values.set(key, values);
@@ -104,6 +94,34 @@ class ModelMap {
       all.set(value, cpu * stride);
     });
     return all;
+  }
+}
+
+/** A queue or a stack. */
+class ModelQueue {
+  readonly shape: Shape;
+  readonly values: Uint8Array[] = [];
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+  }
+
+  push(value: Uint8Array, flags: bigint): bigint {
+    if (flags & 1n || flags > 2n) return EINVAL;
+    if (this.values.length === ENTRIES) {
+      if (flags === 0n) return E2BIG;
+      this.values.shift();
+    }
+    this.values.push(value);
+    return 0n;
+  }
+
+  /** The next value; it stays when it is only peeked at. */
+  next(take: boolean): Uint8Array | undefined {
+    const at = this.shape.type === MapType.Queue ? 0 : this.values.length - 1;
+    const value = this.values[at];
+    if (take) this.values.splice(Math.max(at, 0), 1);
+    return value;
   }
 }
 
@@ -175,6 +193,8 @@ type Call =
       readonly value: number;
       readonly flags: bigint;
     }
+  | { readonly kind: 'push'; readonly value: number; readonly flags: bigint; readonly opaque: boolean }
+  | { readonly kind: 'pop' | 'peek'; readonly opaque: boolean }
   | { readonly kind: 'checksum'; readonly from: number; readonly to: number; readonly seed: number }
   | { readonly kind: 'head' | 'tail' | 'metadata'; readonly by: number }
   | { readonly kind: 'redirect'; readonly flags: number }
@@ -182,8 +202,6 @@ type Call =
 
 const KEY = 48;
 const VALUE = 112;
-const PACKET = 60;
-const MASK = (1n << 64n) - 1n;
 
 /** Puts bytes on the stack. */
 function bytesAt(at: number, bytes: Uint8Array): string[] {
@@ -195,16 +213,19 @@ function bytesAt(at: number, bytes: Uint8Array): string[] {
   return lines;
 }
 
-const pointer = (register: string, at: number): string[] => [`${register} = r10`, `${register} += -${at}`];
-
 /** The text of one call; its result is left in r0. */
-function textOf(call: Call, maps: readonly ModelMap[], id: number): string[] {
+function textOf(call: Call, maps: readonly ModelMap[], queue: ModelQueue, id: number): string[] {
   /** An opaque map is one that the JIT does not know when it compiles. */
   const onMap = (call: Extract<Call, { map: number }>): string[] => [
     ...bytesAt(KEY, keyOf(maps[call.map] as ModelMap, call.key)),
     `r1 = map ${call.map}`,
     ...(call.opaque ? ['r1 ^= 0'] : []),
     ...pointer('r2', KEY),
+  ];
+  const onQueue = ({ opaque }: { opaque: boolean }): string[] => [
+    `r1 = map ${maps.length}`,
+    ...(opaque ? ['r1 ^= 0'] : []),
+    ...pointer('r2', VALUE),
   ];
   switch (call.kind) {
     case 'lookup':
@@ -231,6 +252,23 @@ function textOf(call: Call, maps: readonly ModelMap[], id: number): string[] {
         'call 2',
       ];
     }
+    case 'push':
+      return [
+        ...bytesAt(VALUE, bytesOf(queue.shape.valueSize, call.value)),
+        ...onQueue(call),
+        `r3 = ${call.flags} ll`,
+        'call 87',
+      ];
+    case 'pop':
+    case 'peek':
+      // What was there before is overwritten, with zeros when there is no value.
+      return [
+        `*(u32 *)(r10 - ${VALUE}) = 77`,
+        ...onQueue(call),
+        `call ${call.kind === 'pop' ? 88 : 89}`,
+        `r1 = *(u32 *)(r10 - ${VALUE})`,
+        'r0 += r1',
+      ];
     case 'checksum':
       return [
         ...bytesAt(VALUE, bytesOf(40, call.seed)),
@@ -257,7 +295,7 @@ function textOf(call: Call, maps: readonly ModelMap[], id: number): string[] {
 }
 
 /** What the model answers. */
-function answer(call: Call, maps: readonly ModelMap[], frame: ModelFrame): bigint {
+function answer(call: Call, maps: readonly ModelMap[], queue: ModelQueue, frame: ModelFrame): bigint {
   switch (call.kind) {
     case 'lookup': {
       const value = (maps[call.map] as ModelMap).values.get(call.key)?.[0];
@@ -272,6 +310,13 @@ function answer(call: Call, maps: readonly ModelMap[], frame: ModelFrame): bigin
     case 'update': {
       const map = maps[call.map] as ModelMap;
       return map.update(call.key, bytesOf(map.shape.valueSize, call.value), call.flags);
+    }
+    case 'push':
+      return queue.push(bytesOf(queue.shape.valueSize, call.value), call.flags);
+    case 'pop':
+    case 'peek': {
+      const value = queue.next(call.kind === 'pop');
+      return value ? BigInt(new DataView(value.buffer).getUint32(0, true)) : ENOENT;
     }
     case 'checksum': {
       const bytes = bytesOf(40, call.seed);
@@ -298,7 +343,15 @@ const keySize = fc.oneof(fc.constantFrom(1, 2, 3, 4, 8, 12, 16, 24, 40), fc.inte
 const valueSize = fc.constantFrom(4, 5, 8, 12, 16, 33);
 const shape: fc.Arbitrary<Shape> = fc
   .tuple(
-    fc.constantFrom(MapType.Array, MapType.Hash, MapType.Hash, MapType.PercpuArray, MapType.PercpuHash),
+    fc.constantFrom(
+      MapType.Array,
+      MapType.Hash,
+      MapType.Hash,
+      MapType.PercpuArray,
+      MapType.PercpuHash,
+      MapType.LruHash,
+      MapType.LruPercpuHash,
+    ),
     keySize,
     valueSize,
   )
@@ -307,6 +360,12 @@ const shape: fc.Arbitrary<Shape> = fc
     keySize: type === MapType.Array || type === MapType.PercpuArray ? 4 : size,
     valueSize: value,
   }));
+
+const queueShape: fc.Arbitrary<Shape> = fc.record({
+  type: fc.constantFrom(MapType.Queue, MapType.Stack),
+  keySize: fc.constant(0),
+  valueSize,
+});
 
 const onMap = { map: fc.nat(2), key: fc.nat(5), opaque: fc.boolean() };
 const call: fc.Arbitrary<Call> = fc.oneof(
@@ -319,6 +378,22 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       ...onMap,
       value: fc.nat(200),
       flags: fc.constantFrom(0n, 0n, 0n, 1n, 1n, 2n, 2n, 3n, 4n, 1n << 32n),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('push' as const),
+      value: fc.nat(200),
+      flags: fc.constantFrom(0n, 0n, 2n, 1n, 3n, 4n, 1n << 32n),
+      opaque: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('pop' as const, 'peek' as const),
+      opaque: fc.boolean(),
     }),
   },
   {
@@ -346,6 +421,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
 
 const sequence = fc.record({
   shapes: fc.tuple(shape, shape, shape),
+  queueShape,
   calls: fc.array(call, { minLength: 1, maxLength: 14 }),
   /** How often the program is run, one run after the other. */
   repeat: fc.integer({ min: 1, max: 3 }),
@@ -353,19 +429,20 @@ const sequence = fc.record({
 
 test(`${RUNS} random sequences of helper calls give what the model says`, { timeout: 600_000 }, async () => {
   await fc.assert(
-    fc.asyncProperty(sequence, async ({ shapes, calls, repeat }) => {
+    fc.asyncProperty(sequence, async ({ shapes, queueShape, calls, repeat }) => {
       const models = shapes.map((shape) => new ModelMap(shape));
+      const queue = new ModelQueue(queueShape);
       const expected: { retval: number; length: number }[] = [];
       for (let run = 0; run < repeat; run++) {
         const frame = new ModelFrame(PACKET);
         let acc = 1n;
-        for (const call of calls) acc = (acc * 31n + answer(call, models, frame)) & MASK;
+        for (const call of calls) acc = (acc * 31n + answer(call, models, queue, frame)) & MASK;
         expected.push({ retval: Number((acc ^ (acc >> 32n)) & 0xffffffffn), length: frame.end - frame.meta });
       }
       const text = [
         'r6 = r1',
         'r9 = 1',
-        ...calls.flatMap((call, id) => [...textOf(call, models, id), 'r9 *= 31', 'r9 += r0']),
+        ...calls.flatMap((call, id) => [...textOf(call, models, queue, id), 'r9 *= 31', 'r9 += r0']),
         'r0 = r9',
         'r0 >>= 32',
         'r0 ^= r9',
@@ -373,7 +450,9 @@ test(`${RUNS} random sequences of helper calls give what the model says`, { time
       ].join('\n');
       for (const [i, kernel] of kernels.entries()) {
         const fds: Fd[] = [];
-        for (const shape of shapes) fds.push(await kernel.mapCreate({ ...shape, maxEntries: ENTRIES }));
+        for (const shape of [...shapes, queueShape]) {
+          fds.push(await kernel.mapCreate({ ...shape, maxEntries: entriesOf(shape) }));
+        }
         const prog = await load(kernel, text, fds);
         const note = `${ENGINES[i]}\n${toAssembly(assemble(text.replace(/= map \d+/g, '= 0 ll')))}`;
         for (const { retval, length } of expected) {
@@ -386,140 +465,15 @@ test(`${RUNS} random sequences of helper calls give what the model says`, { time
             expect(found, note).toEqual(model.contents(key));
           }
         }
+        const left: Uint8Array[] = [];
+        for (const _ of queue.values)
+          left.push(await kernel.mapLookupAndDeleteElem(fds[3] ?? -1, new Uint8Array()));
+        expect(left, note).toEqual(
+          queueShape.type === MapType.Queue ? queue.values : queue.values.toReversed(),
+        );
         for (const fd of [prog, ...fds]) await kernel.close(fd);
       }
     }),
     { numRuns: RUNS },
   );
-});
-
-// ---- tail calls
-
-/** A tail call to a slot of the program array, in the program itself or in a subprogram of it. */
-interface Attempt {
-  readonly slot: number;
-  readonly inSubprogram: boolean;
-}
-
-const PROGRAMS = 4;
-/** Slots 0 to 3 hold the programs, 4 is empty, 5 is out of range. */
-const SLOTS = 5;
-const MAX_TAIL_CALLS = 33;
-
-/**
- * A program of the chain. It counts its runs in a map of its own (index `id + 1`), also after its calls have come
- * back: then it must be the running program again, whatever ran in between.
- */
-function chained(id: number, attempts: readonly Attempt[]): string {
-  const count = (label: string, by: number): string[] => [
-    '*(u32 *)(r10 - 4) = 0',
-    ...pointer('r2', 4),
-    `r1 = map ${id + 1}`,
-    ...(by === 1 ? [] : ['r1 ^= 0']),
-    'call 1',
-    `if r0 == 0 goto ${label}`,
-    'r1 = *(u64 *)(r0 + 0)',
-    `r1 += ${by}`,
-    '*(u64 *)(r0 + 0) = r1',
-    `${label}:`,
-  ];
-  const main = attempts.flatMap(({ slot, inSubprogram }, i) =>
-    inSubprogram
-      ? ['r1 = r6', `r2 = ${slot}`, 'call sub', 'r9 *= 3', 'r9 += r0', ...count(`after_${i}`, 1000)]
-      : ['r1 = r6', 'r2 = map 0', `r3 = ${slot}`, 'call 12', 'r9 += 5'],
-  );
-  return [
-    'r6 = r1',
-    `r9 = ${id + 1}`,
-    ...count('counted', 1),
-    ...main,
-    'r0 = r9',
-    'exit',
-    ...(attempts.some((a) => a.inSubprogram)
-      ? ['sub:', 'r3 = r2', 'r2 = map 0', 'call 12', 'r0 = 77', 'exit']
-      : []),
-  ].join('\n');
-}
-
-/** What the programs answer, and how their counters stand. */
-function follow(programs: readonly (readonly Attempt[])[]): { retval: number; counts: number[] } {
-  const counts = programs.map(() => 0);
-  let calls = 0;
-  const take = (slot: number): boolean => slot < programs.length && calls < MAX_TAIL_CALLS && ++calls > 0;
-  const run = (id: number): bigint => {
-    const add = (by: number) => {
-      counts[id] = (counts[id] ?? 0) + by;
-    };
-    add(1);
-    let r9 = BigInt(id + 1);
-    for (const { slot, inSubprogram } of programs[id] ?? []) {
-      if (inSubprogram) {
-        r9 = (r9 * 3n + (take(slot) ? run(slot) : 77n)) & MASK;
-        add(1000);
-      } else {
-        if (take(slot)) return run(slot);
-        r9 += 5n;
-      }
-    }
-    return r9 & MASK;
-  };
-  return { retval: Number(run(0) & 0xffffffffn), counts };
-}
-
-/** Runs the programs on all engines and compares with the model. */
-async function compareChain(programs: readonly (readonly Attempt[])[]): Promise<void> {
-  const expected = follow(programs);
-  for (const [i, kernel] of kernels.entries()) {
-    const fds = [
-      await kernel.mapCreate({ type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: SLOTS }),
-    ];
-    for (let id = 0; id < programs.length; id++) {
-      fds.push(await kernel.mapCreate({ type: MapType.Array, keySize: 4, valueSize: 8, maxEntries: 1 }));
-    }
-    const loaded: Fd[] = [];
-    const texts = programs.map((attempts, id) => chained(id, attempts));
-    for (const [id, text] of texts.entries()) {
-      const prog = await load(kernel, text, fds);
-      loaded.push(prog);
-      await kernel.mapUpdateElem(fds[0] ?? -1, u32(id), u32(prog));
-    }
-    const note = `${ENGINES[i]}\n${texts.join('\n\n')}`;
-    const { retval } = await kernel
-      .progTestRun(loaded[0] ?? -1, { dataIn: new Uint8Array(PACKET) })
-      .catch((error) => {
-        throw new Error(`${error}: ${note}`, { cause: error });
-      });
-    const counts: number[] = [];
-    for (let id = 0; id < programs.length; id++) {
-      const value = await kernel.mapLookupElem(fds[id + 1] ?? -1, u32(0));
-      counts.push(new DataView(value.buffer, value.byteOffset).getUint32(0, true));
-    }
-    expect({ retval, counts }, note).toEqual(expected);
-    for (let id = 0; id < programs.length; id++) await kernel.mapDeleteElem(fds[0] ?? -1, u32(id));
-    for (const fd of [...loaded, ...fds]) await kernel.close(fd);
-  }
-}
-
-describe('tail calls', () => {
-  const to = (slot: number, inSubprogram = false): Attempt => ({ slot, inSubprogram });
-
-  test.each([
-    ['a program that calls itself, to the limit', [[to(0)]]],
-    ['two that call each other, to the limit', [[to(1)], [to(0)]]],
-    ['an empty slot, then one out of range', [[to(4), to(5), to(200)]]],
-    ['from a subprogram, which comes back with its answer', [[to(1, true)], []]],
-    ['from subprograms, to the limit', [[to(0, true)]]],
-    ['from a subprogram into a chain', [[to(1, true), to(2)], [to(2)], [to(4), to(3, true)], []]],
-  ] as const)('%s', async (_, programs) => {
-    await compareChain(programs);
-  });
-
-  test(`${Math.ceil(RUNS / 4)} random chains give what the model says`, { timeout: 600_000 }, async () => {
-    const attempt = fc.record({ slot: fc.constantFrom(0, 1, 2, 3, 3, 4, 5), inSubprogram: fc.boolean() });
-    const program = fc.array(attempt, { maxLength: 3 });
-    await fc.assert(
-      fc.asyncProperty(fc.array(program, { minLength: PROGRAMS, maxLength: PROGRAMS }), compareChain),
-      { numRuns: Math.ceil(RUNS / 4) },
-    );
-  });
 });
