@@ -6,6 +6,7 @@
 // Keys and values are bytes in the machine's (little-endian) order, as bpf(2) has them: a per-CPU value is
 // one 8-byte-aligned slot for each possible CPU, one after the other.
 
+import type { BufferCommands } from './buffers.js';
 import type { Fd } from './fd.js';
 import type { Hooks } from './hooks.js';
 import type {
@@ -37,6 +38,7 @@ import type {
   TaskFdInfo,
 } from './programs.js';
 
+export type * from './buffers.js';
 export type * from './fd.js';
 export type * from './hooks.js';
 export type * from './links.js';
@@ -187,7 +189,14 @@ export interface PinCommands {
 }
 
 /** The bpf(2) commands and what belongs to them. Every method fails with a BpfError that has Linux's errno. */
-export interface Bpf extends MapCommands, ProgCommands, BtfCommands, LinkCommands, PinCommands, Hooks {
+export interface Bpf
+  extends MapCommands,
+    BufferCommands,
+    ProgCommands,
+    BtfCommands,
+    LinkCommands,
+    PinCommands,
+    Hooks {
   /** Number of possible CPUs: the number of slots in a per-CPU value. */
   possibleCpus(): Promise<number>;
   /** Calls `listener` for each event from now on; disposing ends that. */

@@ -15,6 +15,7 @@ import type {
   ObjKind,
   PacketBatch,
   PacketBatchResult,
+  PerfRecord,
   ProgDump,
   ProgInfo,
   ProgLoadAttr,
@@ -26,6 +27,7 @@ import { BpfError, Errno } from '../bpf/errno.js';
 import { Btf } from '../btf/index.js';
 import { decode } from '../isa/decode.js';
 import { programTag } from '../isa/tag.js';
+import { KernelBuffers } from './buffers.js';
 import type { EngineName } from './engine.js';
 import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.js';
 import { Installer } from './install.js';
@@ -86,6 +88,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
   readonly #objects = new ObjectTable();
   readonly #installer: Installer;
   readonly #maps: KernelMaps;
+  readonly #buffers: KernelBuffers;
   readonly #arena: FrameArena;
   readonly #programs = new Map<number, KernelProgram>();
   readonly #listeners = new Set<(event: TraceEvent) => void>();
@@ -117,6 +120,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     this.#fillHelperTable();
     this.#installer = new Installer(this.#memory, engine, options.trusted ?? false, this.#cpu);
     this.#maps = new KernelMaps(this.#memory, this.#objects, cpus, engine === 'jit');
+    this.#buffers = new KernelBuffers(this.#memory, this.#objects, cpus);
   }
 
   #alloc(size: number, what: string): number {
@@ -244,6 +248,28 @@ export class EmulatedKernel extends Unhooked implements Bpf {
 
   mapGetFdById(id: number, openFlags?: number): Promise<Fd> {
     return this.#maps.mapGetFdById(id, openFlags);
+  }
+
+  // ---- what programs send and get
+
+  ringbufConsume(map: Fd): Promise<Uint8Array[]> {
+    return this.#buffers.ringbufConsume(map);
+  }
+
+  ringbufProduce(map: Fd, record: Uint8Array): Promise<void> {
+    return this.#buffers.ringbufProduce(map, record);
+  }
+
+  perfBufferOpen(cpu: number, size: number): Promise<Fd> {
+    return this.#buffers.perfBufferOpen(cpu, size);
+  }
+
+  perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
+    return this.#buffers.perfBufferConsume(buffer);
+  }
+
+  poll(fds: readonly Fd[], timeout: number): Promise<Fd[]> {
+    return this.#buffers.poll(fds, timeout);
   }
 
   // ---- BTF
@@ -398,16 +424,25 @@ export class EmulatedKernel extends Unhooked implements Bpf {
   }
 
   async progTestRun(fd: Fd, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
-    const result = await testRun(this.#run(fd), attr);
+    const result = await this.#waking(testRun(this.#run(fd), attr));
     const runs = attr.repeat || 1;
     this.#count(fd, runs, result.duration * runs);
     return result;
   }
 
   async progRunBatch(fd: Fd, batch: PacketBatch): Promise<PacketBatchResult> {
-    const result = await runBatch(this.#run(fd), batch);
+    const result = await this.#waking(runBatch(this.#run(fd), batch));
     this.#count(fd, batch.count - result.faults.length, result.duration);
     return result;
+  }
+
+  /** Wakes those who wait for records, when a run has ended. */
+  async #waking<T>(run: Promise<T>): Promise<T> {
+    try {
+      return await run;
+    } finally {
+      this.#buffers.wake();
+    }
   }
 
   /** Statistics of the program that was started; those that it tail-called are part of its run. */
@@ -445,7 +480,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
 
   async objKind(fd: Fd): Promise<ObjKind> {
     const kind = this.#objects.kind(fd, 'BPF_OBJ_GET_INFO_BY_FD');
-    if (kind === 'stats') {
+    if (kind === 'stats' || kind === 'perf buffer') {
       throw new BpfError('BPF_OBJ_GET_INFO_BY_FD', Errno.EINVAL, `descriptor ${fd} is no object`);
     }
     return kind === 'program' ? 'prog' : kind;
@@ -453,5 +488,6 @@ export class EmulatedKernel extends Unhooked implements Bpf {
 
   async close(fd: Fd): Promise<void> {
     this.#objects.close(fd);
+    this.#buffers.closed(fd);
   }
 }

@@ -19,17 +19,27 @@ export interface StatsObject {
   readonly stats: true;
 }
 
+/** A perf event that programs may send to. */
+export interface PerfBufferObject {
+  readonly id: 0;
+  /** Of the PerfBuffer in linear memory. */
+  readonly address: number;
+}
+
 interface Kinds {
   map: KernelMapObject;
   program: KernelProgram;
   btf: KernelBtf;
   stats: StatsObject;
+  'perf buffer': PerfBufferObject;
 }
 
 type Kind = keyof Kinds;
 /** The kinds that have ids. */
-export type NumberedKind = Exclude<Kind, 'stats'>;
+export type NumberedKind = Exclude<Kind, 'stats' | 'perf buffer'>;
 export type KernelObject = Kinds[Kind];
+
+const isNumbered = (kind: Kind): kind is NumberedKind => kind !== 'stats' && kind !== 'perf buffer';
 
 interface Entry {
   readonly kind: Kind;
@@ -63,7 +73,7 @@ export class ObjectTable {
   add<K extends Kind>(kind: K, object: Kinds[K], destroy: () => void): Fd {
     const entry: Entry = { kind, object, destroy, holders: 0 };
     this.#entries.set(object, entry);
-    if (entry.kind !== 'stats') this.#ids[entry.kind].add(object.id, entry);
+    if (isNumbered(entry.kind)) this.#ids[entry.kind].add(object.id, entry);
     return this.#open(entry);
   }
 
@@ -135,7 +145,7 @@ export class ObjectTable {
     const entry = this.#entries.get(object);
     if (!entry || --entry.holders > 0) return;
     this.#entries.delete(object);
-    if (entry.kind !== 'stats') this.#ids[entry.kind].delete(object.id);
+    if (isNumbered(entry.kind)) this.#ids[entry.kind].delete(object.id);
     entry.destroy();
   }
 

@@ -1,7 +1,7 @@
 // What maps see of the kernel around them: the objects behind descriptors, held and let go. There are no network devices
 // and no sockets.
 
-import { BpfError, Errno } from '../bpf/errno.js';
+import { perfBufferOf } from './buffers.js';
 import type { MapSurroundings } from './maps/index.js';
 import type { KernelObject, ObjectTable } from './objects.js';
 
@@ -23,7 +23,8 @@ export function surroundingsOf(objects: ObjectTable): MapSurroundings {
       return { id: object.id, address: object.map.address, map: object.map, ...holding(object) };
     },
     perfEvent(fd, command) {
-      throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is no perf event`);
+      const buffer = perfBufferOf(objects, fd, command);
+      return { ...buffer, ...holding(buffer) };
     },
     hasDevice: () => false,
     isOpen: (fd) => objects.has(fd),

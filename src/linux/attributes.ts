@@ -378,6 +378,7 @@ export const perf = {
     size: [4, 'u32'],
     config: [8, 'u64'],
     sample_period: [16, 'u64'],
+    sample_type: [24, 'u64'],
     wakeup_events: [48, 'u32'],
     kprobe_func: [56, 'ptr'],
     uprobe_path: [56, 'ptr'],

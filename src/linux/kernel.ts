@@ -20,6 +20,7 @@ import type {
   PacketBatch,
   PacketBatchResult,
   PerfEventAttr,
+  PerfRecord,
   ProgAttachAttr,
   ProgDetachAttr,
   ProgDump,
@@ -37,6 +38,7 @@ import type {
   XdpAttr,
 } from '../bpf/bpf.js';
 import { LinuxBtf } from './btf.js';
+import { LinuxBuffers } from './buffers.js';
 import { LinuxLinks } from './links.js';
 import { possibleCpus } from './machine.js';
 import { LinuxMaps } from './maps.js';
@@ -58,6 +60,7 @@ export class LinuxKernel implements Bpf, Disposable {
   readonly #pins: LinuxPins;
   readonly #net: LinuxNet;
   readonly #perfEvents: LinuxPerfEvents;
+  readonly #buffers: LinuxBuffers;
   readonly #tracePipe = new TracePipe();
 
   /** Throws a SkepError that says what is missing: Linux, the package koffi, or the rights. */
@@ -72,6 +75,7 @@ export class LinuxKernel implements Bpf, Disposable {
     this.#pins = new LinuxPins(session);
     this.#net = new LinuxNet(session);
     this.#perfEvents = new LinuxPerfEvents(session);
+    this.#buffers = new LinuxBuffers(session);
   }
 
   /** Closes all descriptors that are still open. */
@@ -170,6 +174,28 @@ export class LinuxKernel implements Bpf, Disposable {
 
   mapGetFdById(id: number, openFlags?: number): Promise<Fd> {
     return this.#maps.mapGetFdById(id, openFlags);
+  }
+
+  // ---- what programs send and get
+
+  ringbufConsume(map: Fd): Promise<Uint8Array[]> {
+    return this.#buffers.ringbufConsume(map);
+  }
+
+  ringbufProduce(map: Fd, record: Uint8Array): Promise<void> {
+    return this.#buffers.ringbufProduce(map, record);
+  }
+
+  perfBufferOpen(cpu: number, size: number): Promise<Fd> {
+    return this.#buffers.perfBufferOpen(cpu, size);
+  }
+
+  perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
+    return this.#buffers.perfBufferConsume(buffer);
+  }
+
+  poll(fds: readonly Fd[], timeout: number): Promise<Fd[]> {
+    return this.#buffers.poll(fds, timeout);
   }
 
   // ---- programs

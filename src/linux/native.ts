@@ -66,12 +66,30 @@ export interface Native {
   send(fd: number, bytes: Uint8Array): number;
   recv(fd: number, bytes: Uint8Array): number;
   close(fd: number): void;
+  /** Memory of a descriptor, shared with the kernel (MAP_SHARED); offset and length are whole pages. */
+  mmap(fd: number, offset: number, length: number, writable: boolean): Mapping | number;
+  /** Waits in a thread of its own; `fds` is struct pollfd[], `timeout` in milliseconds. */
+  poll(fds: Uint8Array, count: number, timeout: number): Promise<number>;
+  /** Bytes. */
+  readonly pageSize: number;
   readonly address: AddressOf;
 }
 
+/** Shared memory. After `unmap` nobody may touch the bytes. */
+export interface Mapping {
+  readonly bytes: ArrayBuffer;
+  unmap(): void;
+}
+
+interface NativeFunction {
+  (...args: unknown[]): number;
+  async(...args: unknown[]): void;
+}
+
 interface Koffi {
-  load(path: string | null): { func(prototype: string): (...args: unknown[]) => number };
+  load(path: string | null): { func(prototype: string): NativeFunction };
   address(value: unknown): bigint;
+  view(address: unknown, length: number): ArrayBuffer;
   errno(): number;
 }
 
@@ -111,6 +129,12 @@ function open(): Native {
   const send = libc.func('long send(int fd, void *bytes, size_t size, int flags)');
   const recv = libc.func('long recv(int fd, void *bytes, size_t size, int flags)');
   const close = libc.func('int close(int fd)');
+  const mmap = libc.func(
+    'void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset)',
+  );
+  const munmap = libc.func('int munmap(void *address, size_t length)');
+  const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
+  const getpagesize = libc.func('int getpagesize()');
   const checked = (result: number): number => (result < 0 ? -koffi.errno() : result);
   /** Closed with the process's other descriptors when it starts another program. */
   const PERF_FLAG_FD_CLOEXEC = 8;
@@ -126,6 +150,28 @@ function open(): Native {
     close(fd) {
       close(fd);
     },
+    mmap(fd, offset, length, writable) {
+      const [PROT_READ, PROT_WRITE, MAP_SHARED] = [1, 2, 1];
+      const at: unknown = mmap(
+        null,
+        length,
+        writable ? PROT_READ | PROT_WRITE : PROT_READ,
+        MAP_SHARED,
+        fd,
+        offset,
+      );
+      // MAP_FAILED is -1.
+      if (BigInt.asIntN(64, koffi.address(at)) === -1n) return -koffi.errno();
+      return { bytes: koffi.view(at, length), unmap: () => void munmap(at, length) };
+    },
+    poll: (fds, count, timeout) =>
+      new Promise((resolve, reject) => {
+        poll.async(fds, count, timeout, (error: unknown, result: number) => {
+          if (error) reject(error);
+          else resolve(result < 0 ? -koffi.errno() : result);
+        });
+      }),
+    pageSize: getpagesize(),
     address: (bytes) => (bytes.length === 0 ? 0n : koffi.address(bytes)),
   };
 }

@@ -4,5 +4,5 @@ export { checkTypes } from './btf.js';
 export type { MapShape, MapTypeDefinition } from './definition.js';
 export { KernelMap } from './map.js';
 export type { MapReference, MapSurroundings, ProgramReference, Reference } from './references.js';
-export { putRecord, takeRecords, wakeups } from './ringbuf.js';
+export { hasRecords, putRecord, takeRecords, wakeups } from './ringbuf.js';
 export { mapTypeDefinition, mapTypes } from './table.js';

@@ -58,6 +58,7 @@ interface RingRuntime {
   ringbuf_peek(map: number): number;
   ringbuf_length(record: number): number;
   ringbuf_release(map: number): void;
+  ringbuf_query(map: number, what: bigint): bigint;
   ringbuf_wakeups(map: number): number;
   user_ringbuf_put(map: number, size: number): number;
 }
@@ -82,6 +83,10 @@ export function putRecord(memory: KernelMemory, address: number, record: Uint8Ar
   memory.write(at, record);
   return 0;
 }
+
+/** Whether a ring buffer has anything that was not taken: also records that are being written or were discarded. */
+export const hasRecords = (memory: KernelMemory, address: number): boolean =>
+  BigInt.asUintN(64, runtimeOf(memory).ringbuf_query(address, 0n)) !== 0n;
 
 /** How often readers of the ring buffer at `address` were woken. */
 export const wakeups = (memory: KernelMemory, address: number): number =>
