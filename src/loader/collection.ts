@@ -26,6 +26,7 @@ import {
   type TcOptions,
   type XdpOptions,
 } from './attach.js';
+import { PerfBuffer, RingBuffer, UserRingBuffer } from './buffers.js';
 import type { Link } from './link.js';
 import type { LoadedMap } from './map.js';
 import { listNames } from './names.js';
@@ -205,6 +206,21 @@ export class Collection {
   /** The map of this name; throws a SkepError that lists those that there are. */
   map(name: string): LoadedMap {
     return known('map', this.maps, name);
+  }
+
+  /** What programs write to the ring buffer of this name. Throws a SkepError when there is none. */
+  ringbuf(name: string): RingBuffer {
+    return new RingBuffer(this.#kernel, this.map(name));
+  }
+
+  /** The other side of the user ring buffer of this name. */
+  userRingbuf(name: string): UserRingBuffer {
+    return new UserRingBuffer(this.#kernel, this.map(name));
+  }
+
+  /** What programs send to the perf event array of this name; `size` bytes for each CPU, a power of two of pages. */
+  async perfBuffer(name: string, size?: number): Promise<PerfBuffer> {
+    return PerfBuffer.open(this.#kernel, this.map(name), size);
   }
 
   /** Gives every descriptor back; once is enough. */

@@ -1,6 +1,7 @@
 // The public names of the loader.
 
 export type { TcOptions, XdpOptions } from './attach.js';
+export { PerfBuffer, type PerfSample, RingBuffer, UserRingBuffer } from './buffers.js';
 export { Collection, LoadedProgram, LoadedVariables, type RunOptions } from './collection.js';
 export type { KernelFacts } from './externs.js';
 export type { Attachable, Link } from './link.js';
