@@ -6,12 +6,14 @@ import os from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { LinuxKernel } from '../../src/linux/index.js';
+import { onFirstCpu } from '../live/live.js';
 import { missingKernel, needs } from '../require.js';
 import { format, golden, goldenFile, transcript } from './record.js';
 
 /** What the kernel of this machine answers. */
 async function ask(): Promise<string> {
   using linux = new LinuxKernel();
+  using _cpu = onFirstCpu();
   const release = os.release().split('.').slice(0, 2).join('.');
   const who = `${os.type()} ${release} ${os.machine()}, ${await linux.possibleCpus()} CPUs`;
   return format(who, await transcript(linux));
@@ -20,8 +22,8 @@ async function ask(): Promise<string> {
 if (process.env.SKEP_RECORD === '1') writeFileSync(goldenFile, await ask());
 const { kernel, cpus, blocks } = golden();
 
-describe(`maps answer as those of ${kernel}`, async () => {
-  const answers = await transcript(new EmulatedKernel({ cpus }));
+describe.each(['jit', 'interpreter'] as const)(`maps answer as those of ${kernel} (%s)`, async (engine) => {
+  const answers = await transcript(new EmulatedKernel({ cpus, engine }));
 
   test.each([...blocks.keys()])('%s', (name) => {
     expect(answers.get(name)).toEqual(blocks.get(name));

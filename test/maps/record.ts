@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Bpf } from '../../src/bpf/bpf.js';
 import { creationsOf, types } from './creations.js';
+import { programScenarios } from './programs.js';
 import { scenarios } from './scenarios.js';
 import { creations, Recorder } from './transcript.js';
 
@@ -17,7 +18,7 @@ export async function transcript(kernel: Bpf): Promise<Map<string, string[]>> {
     blocks.set(`create ${type}`, await creations(kernel, creationsOf(type, innerMapFd)));
   }
   await kernel.close(innerMapFd);
-  for (const { name, run } of scenarios) {
+  for (const { name, run } of [...scenarios, ...programScenarios]) {
     const recorder = new Recorder(kernel);
     try {
       await run(recorder);
