@@ -77,6 +77,6 @@ export interface MapBatchResult extends MapElements {
 }
 
 export interface MapBatchOptions {
-  /** UpdateFlag.Lock, for values with a spin lock; for updates also UpdateFlag. */
+  /** UpdateFlag.Lock, for values with a spin lock; nothing else. */
   elemFlags?: number;
 }

@@ -38,14 +38,16 @@ function check(
   { elemFlags = 0 }: MapBatchOptions,
 ): string {
   const command = commands[operation];
+  const writes = operation === 'update' || operation === 'delete';
+  const refuse = (errno: Errno, detail: string): never => {
+    throw writes ? new BatchError(command, errno, 0, detail) : new BpfError(command, errno, detail);
+  };
   if (!batches.get(map.type)?.includes(operation)) {
-    throw new BpfError(command, Errno.ENOTSUPP, 'maps of this type have no such batch');
+    refuse(Errno.ENOTSUPP, 'maps of this type have no such batch');
   }
-  const allowed =
-    operation === 'update' ? UpdateFlag.Lock | UpdateFlag.NoExist | UpdateFlag.Exist : UpdateFlag.Lock;
-  if (elemFlags & ~allowed) throw new BpfError(command, Errno.EINVAL, `flags ${elemFlags} mean nothing here`);
+  if (elemFlags & ~UpdateFlag.Lock) refuse(Errno.EINVAL, `flags ${elemFlags} mean nothing here`);
   if (!Number.isInteger(count) || count < 0 || count >= 2 ** 32) {
-    throw new BpfError(command, Errno.EINVAL, `${count} is no number of elements`);
+    refuse(Errno.EINVAL, `${count} is no number of elements`);
   }
   return command;
 }
@@ -95,6 +97,10 @@ export function lookupBatch(
     keys.set(next, found * map.keySize);
     if (take) map.delete(next);
     found++;
+  }
+  // A hash, walked by buckets, knows at once that it is at its end; other types find out when asked again.
+  if (!done && count > 0 && batches.get(map.type) === all) {
+    done = nextKey(map, take ? null : key) === undefined;
   }
   return {
     count: found,
