@@ -34,7 +34,10 @@ export const sets = {
   samples: () => sourcesOf(path.join(sources, 'samples/bpf'), (name) => /(\.bpf|_kern)\.c$/.test(name)),
 };
 
-const flags = (name, cpu) => [
+/** Samples use some of the kernel's own words. */
+const SAMPLES = ['u8', 'u16', 'u32', 'u64'].map((type) => `-D${type}=__${type}`);
+
+const flags = (set, name, cpu) => [
   '-g',
   '-O2',
   '--target=bpf',
@@ -43,6 +46,7 @@ const flags = (name, cpu) => [
   '-D__TARGET_ARCH_x86',
   '-DENABLE_ATOMICS_TESTS',
   ...(NO_STRICT_ALIASING.has(name) ? ['-fno-strict-aliasing'] : []),
+  ...(set === 'samples' ? [...SAMPLES, '-fno-builtin', '-DKBUILD_MODNAME="sample"'] : []),
   ...(NO_INLINE.has(name) ? ['-fno-inline'] : []),
   `-I${include}`,
   `-I${selftests}`,
@@ -74,7 +78,7 @@ const ATTEMPTS = [
   ['v4', ['-DBPF_NO_KFUNC_PROTOTYPES']],
 ];
 
-async function compile({ name, file }, folder) {
+async function compile(set, { name, file }, folder) {
   const object = path.join(folder, `${name}.o`);
   const refused = path.join(folder, `${name}.failed`);
   if (existsSync(object)) return { name, object };
@@ -82,7 +86,7 @@ async function compile({ name, file }, folder) {
   let words = '';
   for (const [cpu, more] of ATTEMPTS) {
     const part = `${object}.part`;
-    const result = await clang([...flags(name, cpu), ...more, '-c', file, '-o', part]);
+    const result = await clang([...flags(set, name, cpu), ...more, '-c', file, '-o', part]);
     if (result.status === 0) {
       renameSync(part, object);
       return { name, object };
@@ -100,7 +104,8 @@ export async function compileSet(set, only) {
   const waiting = sets[set]().filter(({ name }) => only === undefined || name === only);
   const results = [];
   const worker = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) results.push(await compile(next, folder));
+    for (let next = waiting.shift(); next; next = waiting.shift())
+      results.push(await compile(set, next, folder));
   };
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
   return results.sort((a, b) => (a.name < b.name ? -1 : 1));

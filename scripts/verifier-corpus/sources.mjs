@@ -2,7 +2,15 @@
 // comes into the repository.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fail, include, root, selftests, sources } from './places.mjs';
 
@@ -72,5 +80,8 @@ export function makeHeaders() {
   }
   const header = path.join(sources, 'tools/include/uapi/linux/bpf.h');
   const helpers = run('python3', [path.join(sources, 'scripts/bpf_doc.py'), '--header', '--file', header]);
+  // Samples write <uapi/linux/bpf.h> as kernel code does.
+  mkdirSync(path.join(include, 'uapi'), { recursive: true });
+  symlinkSync('/usr/include/linux', path.join(include, 'uapi/linux'));
   writeFileSync(path.join(include, 'bpf/bpf_helper_defs.h'), helpers);
 }

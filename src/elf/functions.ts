@@ -2,8 +2,9 @@
 // ones outside `.text` are programs; those in `.text`, and static ones anywhere, are subprograms.
 
 import { SkepError } from '../base/error.js';
-import { slotOffsets } from '../isa/classify.js';
-import { decode } from '../isa/decode.js';
+import { faultOf } from '../isa/check.js';
+import { LD_IMM64, slotOffsets } from '../isa/classify.js';
+import { decodeOne } from '../isa/decode.js';
 import type { Instruction } from '../isa/instruction.js';
 import { SLOT_BYTES } from '../isa/opcodes.js';
 import {
@@ -53,7 +54,7 @@ export const isExecutable = (section: ElfSection): boolean =>
 
 /**
  * Decodes all functions of the executable sections. Throws a SkepError for a function that leaves its section,
- * overlaps another or does not decode.
+ * overlaps another or cuts a wide instruction in two.
  */
 export function readFunctions(elf: ElfFile): FunctionTable {
   const bySection = new Map<number, ElfSymbol[]>();
@@ -164,13 +165,29 @@ function decodeFunction(
   const { name, start, slots } = range;
   try {
     const bytes = code.subarray(start * SLOT_BYTES, (start + slots) * SLOT_BYTES);
-    const instructions = decode(bytes, { littleEndian: elf.littleEndian });
+    const instructions = decodeAny(bytes, elf.littleEndian);
     const offsets = slotOffsets(instructions);
     return { name, section, start, slots, instructions, offsets, global, hidden };
   } catch (cause) {
     if (!(cause instanceof SkepError)) throw cause;
     throw new SkepError(cause.message, { where: describeFunction({ name, section }), cause });
   }
+}
+
+/**
+ * The instructions as they stand, also with operands that they must not have: what is valid is for the kernel to say.
+ * Opcodes must be known, and wide instructions whole, because they decide what everything else means.
+ */
+function decodeAny(bytes: Uint8Array, littleEndian: boolean): Instruction[] {
+  const instructions: Instruction[] = [];
+  for (let slot = 0; slot * SLOT_BYTES < bytes.length; ) {
+    const { insn, slots, fault } = decodeOne(bytes, slot, { littleEndian });
+    if (fault !== undefined && (insn.opcode === LD_IMM64 || faultOf(insn)?.field === 'opcode'))
+      throw new SkepError(fault, { where: `instruction ${slot}` });
+    instructions.push(insn);
+    slot += slots;
+  }
+  return instructions;
 }
 
 /** The names of untyped symbols at the start of sections, by section. */

@@ -5,7 +5,7 @@ import { SkepError } from '../base/error.js';
 import type { Fd } from '../bpf/bpf.js';
 import type { CollectionSpec, ProgramSpec, Reference } from '../elf/spec.js';
 import { CALL, slotsOf } from '../isa/classify.js';
-import { encode } from '../isa/encode.js';
+import { encodeUnchecked } from '../isa/encode.js';
 import type { Instruction } from '../isa/instruction.js';
 import { CallSource, PseudoSource } from '../isa/opcodes.js';
 import { type KernelFacts, type ResolvedExtern, resolveSymbol } from './externs.js';
@@ -56,7 +56,8 @@ export function resolveInstructions(
     resolved.push(reference === undefined ? insn : resolve(insn, reference));
     slot += slotsOf(insn);
   }
-  return encode(resolved);
+  // What is valid is for the kernel to say.
+  return encodeUnchecked(resolved);
 }
 
 /** An instruction that refers to a kernel symbol; `index` tells missing functions apart in the verifier's log. */
