@@ -1,7 +1,6 @@
 // Maps in programs: which map type goes with which helper (check_map_func_compatibility), which program may use it
 // (check_map_prog_compatibility) and what its values may contain (map_check_btf).
 
-import { helperNames } from '../../../bpf/helpers.js';
 import { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 import type { MapUse, ValueField } from './types.js';
 
@@ -118,36 +117,34 @@ const socketUpdaters: readonly ProgType[] = [
   FlowDissector,
   SkLookup,
 ];
-const isSockmap = (type: MapType): boolean => type === MapType.Sockmap || type === MapType.Sockhash;
 
 function updatesSockets(name: string, program: ProgType, attach: AttachType): boolean {
-  if (name !== 'map_update_elem' && name !== 'map_delete_elem') return false;
   if (program === Tracing) return attach === AttachType.TraceIter;
   // It updates through helpers of its own.
   if (program === SockOps) return name === 'map_delete_elem';
   return socketUpdaters.includes(program);
 }
 
-/** Why a map may not be given to a helper, as Linux says it; undefined: it may. */
-export function mapHelperRefusal(
-  type: MapType,
-  helper: number,
-  program: ProgType,
-  attach: AttachType,
-): string | undefined {
-  const name = helperNames[helper] ?? 'unknown';
-  const refused = `cannot pass map_type ${type} into func bpf_${name}#${helper}`;
+/** What is known of the program that calls. */
+export interface MapCaller {
+  readonly program: { readonly type: ProgType; readonly expectedAttachType: AttachType };
+}
+
+/**
+ * Whether a map may be given to a helper (its name without `bpf_`). Otherwise Linux says `cannot pass map_type …`; a
+ * text is what it says before that.
+ */
+export function mapHelperRules(type: MapType, helper: string, { program }: MapCaller): boolean | string {
   const row = mapUse(type);
-  if (row?.helpers && !row.helpers.includes(name)) {
-    if (!isSockmap(type)) return refused;
-    if (!updatesSockets(name, program, attach)) {
-      const update = name === 'map_update_elem' || name === 'map_delete_elem';
-      const answers = update && !(program === SockOps && name === 'map_delete_elem');
-      return answers ? `cannot update sockmap in this context\n${refused}` : refused;
+  if (row?.helpers && !row.helpers.includes(helper)) {
+    const updates = helper === 'map_update_elem' || helper === 'map_delete_elem';
+    if (!updates || (type !== MapType.Sockmap && type !== MapType.Sockhash)) return false;
+    if (!updatesSockets(helper, program.type, program.expectedAttachType)) {
+      return 'cannot update sockmap in this context';
     }
   }
-  const types = mapsOfHelper.get(name);
-  return types && !types.includes(type) ? refused : undefined;
+  const types = mapsOfHelper.get(helper);
+  return !types || types.includes(type);
 }
 
 /** Programs that may run anywhere, so that locks, timers, lists and trees are not for them (is_tracing_prog_type). */

@@ -181,8 +181,11 @@ export interface ContextPointer {
     | 'socket'
     | 'sock-common'
     | 'tp-buffer'
+    /** Memory whose size is asked for when the program is attached (PTR_TO_BUF). */
+    | 'buffer'
     | 'btf-id';
   readonly nullable?: true;
+  readonly readOnly?: true;
   readonly trusted?: true;
   /** Kernel structure of a `btf-id`. */
   readonly btf?: string;
@@ -272,7 +275,7 @@ export interface ProgramRules {
   /** The structure behind the context in the kernel (bpf_cast_to_kern_ctx). */
   readonly kernelContext?: string;
   /** Loads through packet pointers, and stores. */
-  readonly packet?: 'read' | 'read-write';
+  readonly packet?: { readonly read: true; readonly write?: true };
   /**
    * Packet memory as a helper's memory, key or value: `any` helper, `none`; absent: those with packetAccess
    * (may_access_direct_pkt_data).
@@ -322,28 +325,36 @@ export interface MapUse {
   readonly fields?: readonly ValueField[];
 }
 
-export interface KfuncFlags {
-  /** Returns a reference (KF_ACQUIRE). */
-  readonly acquire?: true;
-  /** Takes one back (KF_RELEASE). */
-  readonly release?: true;
-  /** May return NULL (KF_RET_NULL). */
-  readonly retNull?: true;
-  /** Pointers must be trusted, never NULL unless `__nullable` (KF_TRUSTED_ARGS). */
-  readonly trustedArgs?: true;
-  readonly sleepable?: true;
-  readonly destructive?: true;
-  /** Pointers may be RCU-protected; the program checks them for NULL (KF_RCU). */
-  readonly rcu?: true;
-  /** Needs an RCU read section around it (KF_RCU_PROTECTED). */
-  readonly rcuProtected?: true;
-  readonly iterator?: 'new' | 'next' | 'destroy';
-  readonly fastcall?: true;
-}
+/** KF_* of a kfunc. */
+export type KfuncFlag =
+  /** It returns a reference. */
+  | 'acquire'
+  /** It takes a reference back. */
+  | 'release'
+  /** It may return NULL. */
+  | 'retNull'
+  /** Its pointers must be trusted, and not NULL unless the parameter says so. */
+  | 'trustedArgs'
+  | 'sleepable'
+  /** Its pointers may be RCU-protected; the program has made sure that they are not NULL. */
+  | 'rcu'
+  /** It must be called inside an RCU read section. */
+  | 'rcuProtected'
+  | 'fastcall'
+  /** Needs CAP_SYS_BOOT. */
+  | 'destructive'
+  /** It returns, or takes as its first or second argument, an address of the arena. */
+  | 'arenaReturn'
+  | 'arenaArg1'
+  | 'arenaArg2';
 
-/** Where a kfunc may be called from (Linux: BTF_KFUNC_HOOK_*). */
+/** Flags that are set; `iterator`: which of an iterator's three functions it is (KF_ITER_*). */
+export type KfuncFlags = Readonly<
+  Partial<Record<KfuncFlag, true>> & { iterator?: 'new' | 'next' | 'destroy' }
+>;
+
+/** Where a kfunc is registered (BTF_KFUNC_HOOK_*); which program types belong to a hook is in kfuncs.ts. */
 export type KfuncHook =
-  /** All program types. */
   | 'common'
   | 'xdp'
   | 'tc'
@@ -359,7 +370,23 @@ export type KfuncHook =
   | 'netfilter'
   | 'kprobe';
 
-export interface Kfunc extends KfuncFlags {
+/** What a hook's programs must be beside that. */
+export type KfuncFilter =
+  | 'lsm'
+  /** An iterator over TCP or UDP sockets. */
+  | 'iterator'
+  /** A probe of kernel or user functions with a session. */
+  | 'session'
+  /** An XDP program loaded for a device. */
+  | 'device-bound';
+
+export interface Kfunc {
   readonly name: string;
+  readonly flags: KfuncFlags;
   readonly hooks: readonly KfuncHook[];
+  readonly filter?: KfuncFilter;
+  /** It calls a function of the program: `now`, before it returns, or `later`, in another context. */
+  readonly callback?: 'now' | 'later';
+  /** Packet pointers are invalid after it. */
+  readonly changesPacket?: true;
 }

@@ -51,7 +51,7 @@ export const cgroupPrograms: readonly ProgramRules[] = [
         only(writable(whole('retval', 36)), [CgroupGetsockopt]),
       ],
     },
-    packet: 'read-write',
+    packet: { read: true, write: true },
     packetToHelpers: 'any',
     returns: [{ range: [0, 1] }],
   },

@@ -121,8 +121,20 @@ export const skbPrograms: readonly ProgramRules[] = [
     returns: anything,
     capability: 'none',
   },
-  { type: ProgType.SchedCls, ...network, context: classifier, packet: 'read-write', packetLoads: true },
-  { type: ProgType.SchedAct, ...network, context: classifier, packet: 'read-write', packetLoads: true },
+  {
+    type: ProgType.SchedCls,
+    ...network,
+    context: classifier,
+    packet: { read: true, write: true },
+    packetLoads: true,
+  },
+  {
+    type: ProgType.SchedAct,
+    ...network,
+    context: classifier,
+    packet: { read: true, write: true },
+    packetLoads: true,
+  },
   {
     type: ProgType.CgroupSkb,
     kernelContext: 'sk_buff',
@@ -131,15 +143,15 @@ export const skbPrograms: readonly ProgramRules[] = [
       ['tc_classid', 'data_meta', 'flow_keys', 'tstamp_type', 'wire_len'],
       ['mark', 'priority', 'cb', 'tstamp'],
     ),
-    packet: 'read',
+    packet: { read: true },
     // Egress: the second bit asks for congestion notification.
     returns: [{ attach: [AttachType.CgroupInetEgress], range: [0, 3] }, { range: [0, 1] }],
     capability: 'none',
   },
-  { type: ProgType.LwtIn, ...network, context: lwt, packet: 'read' },
-  { type: ProgType.LwtOut, ...network, context: lwt, packet: 'read' },
-  { type: ProgType.LwtXmit, ...network, context: lwt, packet: 'read-write' },
-  { type: ProgType.LwtSeg6local, ...network, context: lwt, packet: 'read' },
+  { type: ProgType.LwtIn, ...network, context: lwt, packet: { read: true } },
+  { type: ProgType.LwtOut, ...network, context: lwt, packet: { read: true } },
+  { type: ProgType.LwtXmit, ...network, context: lwt, packet: { read: true, write: true } },
+  { type: ProgType.LwtSeg6local, ...network, context: lwt, packet: { read: true } },
   {
     type: ProgType.SkSkb,
     ...network,
@@ -147,7 +159,7 @@ export const skbPrograms: readonly ProgramRules[] = [
       ['mark', 'tc_classid', 'data_meta', 'flow_keys', 'tstamp', 'tstamp_type', 'wire_len', 'hwtstamp'],
       ['tc_index', 'priority'],
     ),
-    packet: 'read-write',
+    packet: { read: true, write: true },
   },
   {
     type: ProgType.FlowDissector,
@@ -157,7 +169,7 @@ export const skbPrograms: readonly ProgramRules[] = [
       layout.map(({ name }) => name).filter((name) => !['data', 'data_end', 'flow_keys'].includes(name)),
       [],
     ),
-    packet: 'read',
+    packet: { read: true },
   },
 ];
 

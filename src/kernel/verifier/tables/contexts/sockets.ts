@@ -194,7 +194,7 @@ export const socketPrograms: readonly ProgramRules[] = [
     ...network,
     kernelContext: 'bpf_sock_ops_kern',
     context: sockOps,
-    packet: 'read',
+    packet: { read: true },
     packetToHelpers: 'none',
     returns: [{ range: [0, 1] }],
   },
@@ -212,7 +212,7 @@ export const socketPrograms: readonly ProgramRules[] = [
         pointer('sk', 72, socket),
       ],
     },
-    packet: 'read-write',
+    packet: { read: true, write: true },
     returns: [{ range: 'any' }],
   },
   {
@@ -235,7 +235,7 @@ export const socketPrograms: readonly ProgramRules[] = [
         pointer('migrating_sk', 48, sockCommonOrNull),
       ],
     },
-    packet: 'read',
+    packet: { read: true },
     returns: [{ range: 'any' }],
   },
   {

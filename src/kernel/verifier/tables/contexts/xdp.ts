@@ -22,7 +22,7 @@ export const xdpPrograms: readonly ProgramRules[] = [
         only(whole('egress_ifindex', 20), [AttachType.XdpDevmap]),
       ],
     },
-    packet: 'read-write',
+    packet: { read: true, write: true },
     returns: [{ range: 'any' }],
     capability: 'net-admin',
   },

@@ -1,0 +1,70 @@
+// Kernel functions: which programs may call which, and which of them sleep, as the table and the kernel of this
+// machine have it.
+
+import { expect, test } from 'vitest';
+import { ProgFlag, type ProgType } from '../../src/bpf/types.js';
+import { kfunc, kfuncs, mayCallKfunc } from '../../src/kernel/verifier/tables/kfuncs.js';
+import { missingKernel, needs } from '../require.js';
+import { btfCases, plainCases } from './cases.js';
+import { exit, insn, kernelBtf, loadRaw, mov } from './raw.js';
+
+test('flags go together', () => {
+  const names = kfuncs.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  const words = 'acquire release retNull trustedArgs sleepable rcu rcuProtected fastcall destructive';
+  const known = new Set([...words.split(' '), 'iterator', 'arenaReturn', 'arenaArg1', 'arenaArg2']);
+  for (const { name, flags } of kfuncs) {
+    for (const flag of Object.keys(flags)) expect(known, name).toContain(flag);
+    // An iterator has all three, and its end is NULL.
+    const iterator = /^bpf_iter_(\w+)_(new|next|destroy)$/.exec(name);
+    if (iterator) {
+      expect(flags.iterator, name).toBe(iterator[2]);
+      for (const part of ['new', 'next', 'destroy'])
+        expect(kfunc(`bpf_iter_${iterator[1]}_${part}`)).toBeDefined();
+    }
+    if (flags.iterator === 'next') expect(flags.retNull, name).toBe(true);
+  }
+});
+
+needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
+  /** Ids of the functions that the kernel's BTF marks. */
+  const tagged = (): Map<string, number> => {
+    const btf = kernelBtf();
+    const ids = new Map<string, number>();
+    for (const id of btf.idsByName('bpf_kfunc')) {
+      const tag = btf.type(id);
+      if (tag.kind !== 'DECL_TAG' || tag.componentIndex !== -1) continue;
+      ids.set(btf.nameOf(tag.type), tag.type);
+    }
+    return ids;
+  };
+  const ids = tagged();
+
+  test('every kfunc of this kernel has a row', () => {
+    expect(ids.size).toBeGreaterThan(150);
+    expect([...ids.keys()].filter((name) => !kfunc(name))).toEqual([]);
+  });
+
+  test.each([...plainCases, ...btfCases()])('kfuncs in $label', (one) => {
+    let looked = 0;
+    for (const [name, id] of ids) {
+      const row = kfunc(name);
+      if (!row) continue;
+      const sleepable = ((one.flags ?? 0) & ProgFlag.Sleepable) !== 0;
+      const { log, errno } = loadRaw({ ...one, insns: [insn(0x85, 0, 2, 0, id), mov(0, 0), exit] });
+      // Some are meant for a device, or for a program of a flag that this one has not.
+      if (/device-bound/.test(log)) {
+        expect(row.filter, name).toBe('device-bound');
+        continue;
+      }
+      const refused = log.includes(`calling kernel function ${name} is not allowed`);
+      const expected = mayCallKfunc(row, one.type as ProgType, one.attach);
+      expect(refused, `${name}: errno ${errno} ${log}`).toBe(!expected);
+      if (!refused && !sleepable) {
+        expect(log.includes('must be sleepable'), `${name}: ${log}`).toBe(row.flags.sleepable === true);
+      }
+      looked++;
+    }
+    expect(looked).toBeGreaterThan(150);
+  });
+});
