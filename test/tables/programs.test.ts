@@ -33,6 +33,7 @@ function logged(pointer: ContextPointer): string {
     socket: 'sock',
     'sock-common': 'sock_common',
     'tp-buffer': 'tp_buffer',
+    buffer: 'buf',
     'btf-id': `ptr_${pointer.btf}`,
   };
   return `${pointer.trusted ? 'trusted_' : ''}${names[pointer.kind]}${pointer.nullable ? '_or_null' : ''}`;
