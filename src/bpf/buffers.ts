@@ -23,7 +23,7 @@ export interface BufferCommands {
   perfBufferConsume(buffer: Fd): Promise<PerfRecord[]>;
   /**
    * Waits until one of these ring buffers and perf buffers has something to take, at most `timeout` milliseconds; those
-   * that have. What a program submits with BPF_RB_NO_WAKEUP ends no wait that has begun.
+   * that have. What a program submits with BPF_RB_NO_WAKEUP is seen when the time is over.
    */
   poll(fds: readonly Fd[], timeout: number): Promise<Fd[]>;
 }

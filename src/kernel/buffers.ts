@@ -117,7 +117,9 @@ export class KernelBuffers implements BufferCommands {
     const ready = sources.filter((source) => source.isReady());
     if (ready.length > 0 || timeout === 0) return ready.map(({ fd }) => fd);
     return new Promise((resolve) => {
-      const timer = timeout < 0 ? undefined : setTimeout(() => waiter.done([]), timeout);
+      // The last look, as Linux has it: what came without a wake-up counts.
+      const end = () => waiter.done(sources.filter((source) => source.isReady()).map(({ fd }) => fd));
+      const timer = timeout < 0 ? undefined : setTimeout(end, timeout);
       const waiter: Waiter = {
         sources: sources.map((source) => ({ source, since: source.wakeups() })),
         done: (which) => {
