@@ -90,6 +90,8 @@ function place(difference: Difference): string {
       return `${packet(difference.run)}: the context afterwards, from byte ${difference.offset} on`;
     case 'trace':
       return `${packet(difference.run)}: line ${difference.line} of its trace`;
+    case 'record':
+      return `${packet(difference.run)}: record ${difference.record} of map ${difference.map}`;
     case 'map': {
       const { map, key, cpu, run } = difference;
       const at = key === undefined ? '' : ` [${valueText(key)}]`;

@@ -23,6 +23,7 @@ import type { Side } from './contents.js';
 import { Findings } from './findings.js';
 import { MapComparison } from './maps.js';
 import { mayPrint, notesOn } from './notes.js';
+import { Records } from './records.js';
 
 /** What is given to a program once. */
 export interface RunInput extends RunOptions {
@@ -117,7 +118,8 @@ export async function compare(
     }
   }
   const maps = new MapComparison(sides.left, sides.right, findings);
-  const runs = new Runs(sides.left, sides.right, findings, mayPrint(loaded));
+  await using records = await Records.open(sides.left, sides.right, findings);
+  const runs = new Runs(sides.left, sides.right, findings, records, mayPrint(loaded));
   const program = options.program ?? loaded[0]?.name;
   for await (const input of options.inputs ?? []) {
     await runs.run(input, program);
@@ -129,11 +131,15 @@ export async function compare(
     inputs: runs.inputs,
     runs: runs.both,
     notRun: [...runs.notRun.values()],
-    maps: [...maps.compared.maps].map(([name, elements]) => ({ name, elements })),
+    maps: [
+      ...[...maps.compared.maps].map(([name, elements]) => ({ name, elements })),
+      ...records.channels.map(({ map, count }) => ({ name: map, elements: count })),
+    ],
     variables: [...maps.compared.variables],
     traceLines: runs.traceLines,
     notCompared: [
       ...maps.compared.notCompared.values(),
+      ...records.notCompared,
       ...(runs.noTrace === undefined ? [] : [{ what: 'trace', reason: runs.noTrace }]),
     ],
     total: findings.total,
@@ -242,12 +248,14 @@ class Runs {
   readonly #left: Side;
   readonly #right: Side;
   readonly #findings: Findings;
+  readonly #records: Records;
   readonly #listens: boolean;
 
-  constructor(left: Side, right: Side, findings: Findings, listens: boolean) {
+  constructor(left: Side, right: Side, findings: Findings, records: Records, listens: boolean) {
     this.#left = left;
     this.#right = right;
     this.#findings = findings;
+    this.#records = records;
     this.#listens = listens;
   }
 
@@ -262,6 +270,7 @@ class Runs {
     const left = await this.#once(this.#left, program, options);
     const right = await this.#once(this.#right, program, options);
     this.#compare({ run, program }, left, right);
+    await this.#records.compare({ run, program });
   }
 
   #leaveOut(reason: string, run: number): void {

@@ -55,6 +55,14 @@ export interface TraceDifference extends Seen, RunPlace {
   readonly line: number;
 }
 
+/** A record that a run has sent through a ring buffer or a perf event array. */
+export interface RecordDifference extends Seen, RunPlace {
+  readonly what: 'record';
+  readonly map: string;
+  /** From 1, in this run. */
+  readonly record: number;
+}
+
 /** An element of a map. */
 export interface MapDifference extends Seen {
   readonly what: 'map';
@@ -82,13 +90,14 @@ export type Difference =
   | RetvalDifference
   | BytesDifference
   | TraceDifference
+  | RecordDifference
   | MapDifference
   | VariableDifference;
 
 /** A difference that the caller has named beforehand, with the reason for it. */
 export type Expected = { readonly reason: string } & (
-  | { readonly what: Exclude<Difference['what'], 'map' | 'variable'> }
-  /** A map; with `bytes` only these bytes of its values (of each CPU's), from the first up to the last exclusively. */
+  | { readonly what: Exclude<Difference['what'], 'map' | 'variable' | 'record'> }
+  /** A map, its records too; with `bytes` only these bytes of its values (of each CPU's), from the first up to the last exclusively. */
   | { readonly what: 'map'; readonly map: string; readonly bytes?: readonly [from: number, to: number] }
   | { readonly what: 'variable'; readonly variable: string }
 );
@@ -137,7 +146,7 @@ export interface Comparison {
   readonly inputs: number;
   readonly runs: number;
   readonly notRun: readonly NotRun[];
-  /** Maps whose contents were compared, and how many elements the left kernel's had. */
+  /** Maps whose contents or records were compared, and how many of them the left kernel's had. */
   readonly maps: readonly { readonly name: string; readonly elements: number }[];
   /** Names of the variables that were compared. */
   readonly variables: readonly string[];

@@ -1,7 +1,7 @@
 // The contents of a map in a form in which two kernels' can be compared: by key, whatever the order; per-CPU values with
 // the slot of the CPU that ran the programs first; programs and inner maps by name, since their ids are the kernel's own.
 
-import type { Bpf, Fd } from '../bpf/bpf.js';
+import type { Bpf } from '../bpf/bpf.js';
 import { BpfError, Errno, errnoMessage, errnoName } from '../bpf/errno.js';
 import { MapType } from '../bpf/types.js';
 import type { Collection } from '../loader/collection.js';
@@ -41,9 +41,7 @@ export interface Contents {
 const closed: Partial<Record<MapType, string>> = {
   [MapType.BloomFilter]:
     'a Bloom filter cannot be listed: it only says of a given value whether it may be there',
-  [MapType.Ringbuf]: 'records of a ring buffer are read through mmap(2), not through the system call',
   [MapType.UserRingbuf]: 'user space writes into it; there is nothing of the program in it',
-  [MapType.PerfEventArray]: 'it holds descriptors of perf events, which cannot be read back',
 };
 
 /** What the words of these maps are ids of. */
@@ -120,17 +118,8 @@ export const slotOrder = (cpu: number, cpus: number): number[] => [
 
 const NO_KEY = new Uint8Array(0);
 
-/** BPF_MAP_LOOKUP_AND_DELETE_ELEM, where a kernel has it. */
-interface Popping {
-  mapLookupAndDeleteElem(map: Fd, key: Uint8Array): Promise<Uint8Array>;
-}
-
 /** All elements of a queue or stack, the next one to be popped first. They are put back as they were. */
-async function popAll(side: Side, map: LoadedMap): Promise<Uint8Array[]> {
-  const kernel: Bpf & Partial<Popping> = side.kernel;
-  if (kernel.mapLookupAndDeleteElem === undefined) {
-    throw new BpfError('BPF_MAP_LOOKUP_AND_DELETE_ELEM', Errno.EOPNOTSUPP);
-  }
+async function popAll({ kernel }: Side, map: LoadedMap): Promise<Uint8Array[]> {
   const values: Uint8Array[] = [];
   while (values.length < map.spec.maxEntries) {
     try {

@@ -4,10 +4,11 @@ import type { Comparison, Difference, Expected } from './comparison.js';
 
 /** Whether a difference is of the kind that `expected` names; bytes of map values are the reader's business. */
 function isExpected(expected: Expected, difference: Difference): boolean {
-  if (expected.what !== difference.what) return false;
   if (expected.what === 'map') {
-    return difference.what === 'map' && expected.bytes === undefined && expected.map === difference.map;
+    const ofMap = difference.what === 'map' || difference.what === 'record';
+    return ofMap && expected.bytes === undefined && expected.map === difference.map;
   }
+  if (expected.what !== difference.what) return false;
   if (expected.what === 'variable') {
     return difference.what === 'variable' && expected.variable === difference.variable;
   }

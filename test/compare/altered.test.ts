@@ -275,6 +275,64 @@ describe('names', () => {
     ]);
   });
 
+  const maps = { object: 'test/compare/objects/maps.bpf.o', program: 'touch' };
+  const typeOf = async (kernel: Bpf, map: number) => (await kernel.mapInfo(map)).type;
+
+  test('a record of a ring buffer, by the run that sent it', async () => {
+    let runs = 0;
+    const change = (kernel: Bpf): Partial<Bpf> => ({
+      progTestRun: (...args) => {
+        runs++;
+        return kernel.progTestRun(...args);
+      },
+      ringbufConsume: async (map) => {
+        const records = await kernel.ringbufConsume(map);
+        return runs === 2 ? [...records.map((record) => record.with(4, 7)), Uint8Array.of(1)] : records;
+      },
+    });
+    const { differences, maps: compared, notCompared } = await compareWith(change, maps);
+    const record = Uint8Array.of(0xad, 0xde, 0, 0, 42, 0, 0, 0);
+    const place = { what: 'record', map: 'rb', run: 1, program: 'touch' };
+    expect(differences).toEqual([
+      { ...place, record: 1, left: record, right: record.with(4, 7) },
+      { ...place, record: 2, left: undefined, right: Uint8Array.of(1) },
+    ]);
+    expect(compared).toContainEqual({ name: 'rb', elements: 3 });
+    expect(notCompared.map(({ what }) => what)).toEqual(["map 'bf'", "map 'urb'"]);
+    const expected = await compareWith(change, {
+      ...maps,
+      expected: [{ what: 'map', map: 'rb', reason: 'x' }],
+    });
+    expect(expected.total).toBe(0);
+  });
+
+  test.each([
+    ['queue', MapType.Queue],
+    ['stack', MapType.Stack],
+  ])('an element of a %s, which is left as it was', async (_, type) => {
+    let popped = 0;
+    const change = (kernel: Bpf): Partial<Bpf> => ({
+      mapLookupAndDeleteElem: async (map, key) => {
+        const value = await kernel.mapLookupAndDeleteElem(map, key);
+        return (await typeOf(kernel, map)) === type && ++popped === 5 ? value.with(0, 9) : value;
+      },
+    });
+    // After the runs 1, 2 and 3 it has 1, 2 and 3 elements; the fifth that is popped is the second one of three.
+    const { differences, maps: compared } = await compareWith(change, { ...maps, mapsAfterEach: true });
+    const name = type === MapType.Queue ? 'q' : 'st';
+    // What was read otherwise was also put back otherwise.
+    expect(differences).toMatchObject([{ what: 'map', map: name, key: 1, run: 2, left: 0, right: 9 }]);
+    expect(compared).toContainEqual({ name, elements: 3 });
+  });
+
+  test('an inner map, by its name', async () => {
+    const change = lookup('aom', (value, key) => {
+      if (key[0] === 1) value[0] = 99;
+    });
+    const { differences } = await compareWith(change, maps);
+    expect(differences).toEqual([{ what: 'map', map: 'aom', key: 1, left: 'in1', right: 'another map' }]);
+  });
+
   test('a map that only one kernel shows', async () => {
     const mapGetNextKey = (kernel: Bpf): Partial<Bpf> => ({
       mapGetNextKey: async (map, key) => {
