@@ -8,7 +8,7 @@ import { BtfBuilder } from '../../src/btf/index.js';
 import { helpersFor } from '../../src/kernel/verifier/tables/helper-availability.js';
 import { signatureFor } from '../../src/kernel/verifier/tables/helper-signatures.js';
 import {
-  mapHelperRules,
+  mapHelperRefusal,
   mapProgramRefusal,
   mapUse,
   mapUses,
@@ -123,13 +123,7 @@ needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () =
         const insns = [movReg(6, 1), ...stack, ldMap(at + 1, fd), ...others, call(id), mov(0, 0), exit];
         const { log, errno } = loadRaw({ ...one, insns });
         const refused = /cannot pass map_type|cannot update sockmap/.test(log);
-        const rules = mapHelperRules(type, name, {
-          program: { type: one.type, expectedAttachType: one.attach },
-        });
-        const refusal =
-          rules === true
-            ? undefined
-            : `${rules ? `${rules}\n` : ''}cannot pass map_type ${type} into func bpf_${name}#${id}`;
+        const refusal = mapHelperRefusal(type, id, one.type, one.attach);
         // The arguments are looked at first; something may be wrong with them too.
         if (!refused && refusal && errno) continue;
         expect(refused, `${name} with ${mapTypeName(type)}: ${log}`).toBe(refusal !== undefined);

@@ -1,6 +1,7 @@
 // Maps in programs: which map type goes with which helper (check_map_func_compatibility), which program may use it
 // (check_map_prog_compatibility) and what its values may contain (map_check_btf).
 
+import { helperNames } from '../../../bpf/helpers.js';
 import { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 import type { MapUse, ValueField } from './types.js';
 
@@ -125,26 +126,23 @@ function updatesSockets(name: string, program: ProgType, attach: AttachType): bo
   return socketUpdaters.includes(program);
 }
 
-/** What is known of the program that calls. */
-export interface MapCaller {
-  readonly program: { readonly type: ProgType; readonly expectedAttachType: AttachType };
-}
-
-/**
- * Whether a map may be given to a helper (its name without `bpf_`). Otherwise Linux says `cannot pass map_type …`; a
- * text is what it says before that.
- */
-export function mapHelperRules(type: MapType, helper: string, { program }: MapCaller): boolean | string {
+/** Why a map may not be given to a helper, as Linux says it; undefined: it may. */
+export function mapHelperRefusal(
+  type: MapType,
+  helper: number,
+  program: ProgType,
+  attach: AttachType,
+): string | undefined {
+  const name = helperNames[helper] ?? 'unknown';
+  const refused = `cannot pass map_type ${type} into func bpf_${name}#${helper}`;
   const row = mapUse(type);
-  if (row?.helpers && !row.helpers.includes(helper)) {
-    const updates = helper === 'map_update_elem' || helper === 'map_delete_elem';
-    if (!updates || (type !== MapType.Sockmap && type !== MapType.Sockhash)) return false;
-    if (!updatesSockets(helper, program.type, program.expectedAttachType)) {
-      return 'cannot update sockmap in this context';
-    }
+  if (row?.helpers && !row.helpers.includes(name)) {
+    const updates = name === 'map_update_elem' || name === 'map_delete_elem';
+    if (!updates || (type !== MapType.Sockmap && type !== MapType.Sockhash)) return refused;
+    if (!updatesSockets(name, program, attach)) return `cannot update sockmap in this context\n${refused}`;
   }
-  const types = mapsOfHelper.get(helper);
-  return !types || types.includes(type);
+  const types = mapsOfHelper.get(name);
+  return types && !types.includes(type) ? refused : undefined;
 }
 
 /** Programs that may run anywhere, so that locks, timers, lists and trees are not for them (is_tracing_prog_type). */
