@@ -16,7 +16,7 @@ import { readBtfMaps, readInitialSlots } from './maps.js';
 import { resolveTargets } from './relocations.js';
 import { parseSectionName } from './sections.js';
 import type { CollectionSpec, ProgramSpec } from './spec.js';
-import { readSectionMaps } from './variables.js';
+import { readArenaSection, readSectionMaps } from './variables.js';
 
 export interface ParseOptions {
   /** What the bytes are, for error messages: a file's name. */
@@ -57,12 +57,13 @@ function parse(bytes: Uint8Array): CollectionSpec {
   const sections = readSectionMaps(elf, btf, externs);
   const specs = [...maps.map(({ spec }) => spec), ...sections.maps];
   refuseDuplicates('map', specs);
+  const arena = readArenaSection(elf, specs);
 
   const byPlace = new Map(maps.map(({ spec, section, offset }) => [`${section.index}:${offset}`, spec.name]));
   const targets = resolveTargets(elf, {
     functions,
     mapAt: (section, offset) => byPlace.get(`${section}:${offset}`),
-    sectionMap: (section) => sections.bySection.get(section),
+    sectionMap: (section) => sections.bySection.get(section) ?? arena.get(section),
     externs: externs.bySymbol,
   });
   const debug = btf !== undefined && ext !== undefined ? { btf, ext } : undefined;

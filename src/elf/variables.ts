@@ -78,6 +78,31 @@ export function readSectionMaps(elf: ElfFile, btf: Btf | undefined, externs: Ext
   return { maps, variables, bySection };
 }
 
+/** Variables in an arena (`__arena_global`): they lie in the object's arena, from its beginning. */
+const ARENA_SECTION = '.addr_space.1';
+
+/** The arena's name by the index of the section whose variables it holds. */
+export function readArenaSection(elf: ElfFile, maps: readonly MapSpec[]): ReadonlyMap<number, string> {
+  const section = elf.sectionByName(ARENA_SECTION);
+  if (section === undefined || section.size === 0) return new Map();
+  const where = describeSection(section);
+  const arena = maps.find(({ type }) => type === MapType.Arena);
+  if (arena === undefined) {
+    throw new SkepError('holds variables of an arena, and the object has none', {
+      where,
+      hint: 'Define a map of type BPF_MAP_TYPE_ARENA.',
+    });
+  }
+  // What an arena holds is written through its mapping into the process that loads, which there is not here.
+  if (section.type !== SectionType.Nobits && elf.contents(section).some((byte) => byte !== 0)) {
+    throw new SkepError('a variable in an arena has an initial value, which is not loaded', {
+      where,
+      hint: 'Leave it zero and set it in the program.',
+    });
+  }
+  return new Map([[section.index, arena.name]]);
+}
+
 function claim(zeroed: number, size: number, where: string): number {
   if (zeroed + size <= MAX_ZEROED) return zeroed + size;
   throw new SkepError(
