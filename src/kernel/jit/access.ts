@@ -5,6 +5,8 @@
 import type { Semantics } from '../../isa/table.js';
 import { layout, POINTER_BASE } from '../memory/memory.js';
 import { swap32 } from './alu.js';
+import type { FunctionProvenance } from './analysis.js';
+import type { Element } from './lookup.js';
 import type { Provenance } from './provenance.js';
 import { FRAME, type Translator } from './translator.js';
 import { I32, I64, Op } from './wasm.js';
@@ -18,6 +20,11 @@ export interface AccessContext {
   /** Present in checked mode when the function touches a packet. */
   readonly window: PacketWindow | undefined;
   readonly bases: ElementBases;
+  /** What the inlined lookups so far found, by their slots. */
+  readonly elements: Map<number, Element>;
+  readonly provenance: FunctionProvenance;
+  /** What stores put into the frame that is read again, by their slots. */
+  readonly stored: ReadonlyMap<number, number>;
 }
 
 /** Ends the run. */
@@ -160,6 +167,11 @@ export function pushAddress(
     t.body.i32(p.map.values + p.offset + offset);
     return 0;
   }
+  const element = p?.kind === 'element' && p.nonNull && p.slack === 0 ? a.elements.get(p.site) : undefined;
+  if (p?.kind === 'element' && element && p.offset !== undefined && p.offset + offset >= 0) {
+    t.body.get(element.address);
+    return p.offset + offset;
+  }
   t.push32(r);
   if (offset >= 0) return offset;
   t.body.i32(offset).op(Op.i32_add);
@@ -190,10 +202,30 @@ const ofSize = (ops: Record<number, Op>, size: number): Op => {
   return op;
 };
 
+/** Pushes what the instruction at `slot` reads from the frame, if the store that put it there has kept it. */
+export function pushKept(a: AccessContext, slot: number): boolean {
+  const by = a.provenance.reads.get(slot)?.by;
+  const local = by === undefined ? undefined : a.stored.get(by);
+  if (local === undefined) return false;
+  a.t.body.get(local);
+  return true;
+}
+
+/** Keeps what the store at `slot` is about to write. */
+function keep(a: AccessContext, slot: number): void {
+  const local = a.stored.get(slot);
+  if (local !== undefined) a.t.body.tee(local);
+}
+
 /** `dst = *(size *)(src + offset)`. */
 export function load(a: AccessContext, slot: number, size: number, signed: boolean): void {
   const { t } = a;
   const { insn } = t.step(slot);
+  if (pushKept(a, slot)) {
+    if (size === 8) t.pop(insn.dst);
+    else t.pop32(insn.dst);
+    return;
+  }
   const offset = pushAddress(a, slot, insn.src, insn.offset, size, false);
   if (signed || size === 8) {
     t.body.memory(ofSize(signed ? SIGNED_LOADS : LOADS, size), offset);
@@ -212,10 +244,12 @@ export function store(a: AccessContext, slot: number, size: number, operand: 'im
   if (size === 8) {
     if (operand === 'reg') t.push(insn.src);
     else t.body.i64(insn.imm);
+    keep(a, slot);
     t.body.memory(Op.i64_store, offset);
   } else {
     if (operand === 'reg') t.push32(insn.src);
     else t.body.i32(insn.imm);
+    keep(a, slot);
     t.body.memory(ofSize(NARROW_STORES, size), offset);
   }
 }

@@ -5,7 +5,7 @@
 
 import type { HelperDefinition } from '../helpers/definition.js';
 import { type Block, blockOf, successors } from './cfg.js';
-import { type Code, type Constant, target } from './code.js';
+import { type Code, type Constant, type MapConstant, target } from './code.js';
 import { Counters, type Rounds } from './counters.js';
 import type { Flow } from './flow.js';
 import { WORD_MAX, widen } from './interval.js';
@@ -18,6 +18,7 @@ import {
   constant,
   isPointer,
   join,
+  type Kept,
   MAX_SLACK,
   move,
   numberOf,
@@ -29,6 +30,7 @@ import {
   upTo,
 } from './provenance.js';
 import { refine } from './refine.js';
+import { joinKept, keptAt, write } from './stack.js';
 import type { Order } from './structure.js';
 
 /** The registers' provenance before each instruction of a function, by slot. */
@@ -36,55 +38,17 @@ export type Provenances = ReadonlyMap<number, readonly Provenance[]>;
 
 export interface FunctionProvenance {
   readonly before: Provenances;
+  /** What loads, and array lookups for their keys, find in the frame, by their slots. */
+  readonly reads: ReadonlyMap<number, Kept>;
   /** How many rounds a loop takes, by header, where that is known. */
   readonly rounds: ReadonlyMap<number, Rounds>;
   /** For each call of a subprogram: its entry slot and r1 to r5. */
   readonly calls: { readonly entry: number; readonly args: readonly Provenance[] }[];
 }
 
-/** Forgets what any write to this frame's [offset, offset + size) could have changed. */
-function forget(state: State, offset: number, size: number): void {
-  for (const at of [...state.spills.keys()]) {
-    if (at < offset + size && offset < at + 8) state.spills.delete(at);
-  }
-}
-
 /** Forgets what an earlier call at `site` found: from now on the site stands for the new result. */
 function forgetSite(state: State, site: number): void {
   rewrite(state, (p) => (p?.kind === 'element' && p.site === site ? undefined : p));
-}
-
-/** A write of `size` bytes through `base`; `value` is what an 8-byte store of a register leaves there. */
-function write(state: State, base: Provenance, displacement: number, size: number, value: Provenance): void {
-  if (base?.kind === 'stack' && base.offset !== undefined) {
-    const offset = base.offset + displacement;
-    forget(state, offset, size + base.slack);
-    if (size === 8 && value && base.slack === 0) state.spills.set(offset, value);
-  } else if (!missesStack(base, displacement, size)) {
-    state.spills.clear();
-  }
-}
-
-/**
- * Whether a write through `base` that is not ended by a fault cannot have changed the stack. Pointer arithmetic leads
- * from every object to every other one; only what is proven to stay, and a packet pointer of which the base is known,
- * does not: stack addresses have an upper half, and it is too far away from there.
- */
-function missesStack(base: Provenance, displacement: number, size: number): boolean {
-  switch (base?.kind) {
-    case 'packet':
-      return base.id !== undefined && base.offset !== undefined;
-    case 'packet-end':
-      return true;
-    case 'value':
-    case 'element': {
-      if (base.offset === undefined) return false;
-      const at = base.offset + displacement;
-      return at >= 0 && at + base.slack + size <= base.map.valueSize;
-    }
-    default:
-      return false;
-  }
 }
 
 /** From now on packet base `id` is a new one: pointers from an old one are only somewhere in the packet. */
@@ -129,6 +93,12 @@ function plus(state: State, slot: number, pointer: Provenance, other: Provenance
   }
 }
 
+const isArray = (map: MapConstant | undefined): boolean =>
+  map?.kind === 'array' || map?.kind === 'percpu-array';
+
+/** Kinds of arguments that point to what a helper writes. */
+const WRITES: ReadonlySet<string> = new Set(['write', 'map-value-out']);
+
 export interface AnalysisOptions {
   readonly helpers: (id: number) => HelperDefinition | undefined;
   /** Whether any helper that the program calls can move the packet. */
@@ -137,6 +107,8 @@ export interface AnalysisOptions {
 
 /** How often a block is looked at, on average, before the analysis gives up. */
 const VISITS_PER_BLOCK = 100;
+
+const NOTHING = { before: new Map(), reads: new Map(), rounds: new Map() };
 
 /** The calls of a function of whose arguments nothing is known. */
 function unknownCalls(code: Code, { graph }: Flow): FunctionProvenance['calls'] {
@@ -160,6 +132,7 @@ export function analyse(
 ): FunctionProvenance {
   const { graph, order, loops } = flow;
   const before = new Map<number, readonly Provenance[]>();
+  const reads = new Map<number, Kept>();
   const calls: { entry: number; args: readonly Provenance[] }[] = [];
 
   /** Takes one instruction; `record` on the last pass. */
@@ -202,9 +175,11 @@ export function analyse(
       case 'load':
       case 'loadAcquire': {
         let found: Provenance = does.size === 8 ? undefined : upTo(2 ** (8 * does.size) - 1);
+        const kept = keptAt(state, src, insn.offset, does.size);
         if (does.kind === 'load' && does.signed) found = anyNumber;
-        if (src?.kind === 'stack' && src.offset !== undefined && src.slack === 0 && does.size === 8) {
-          found = state.spills.get(src.offset + insn.offset);
+        else if (kept) {
+          found = kept.value;
+          if (record) reads.set(slot, kept);
         } else if (src?.kind === 'ctx' && does.size === 4) {
           const field = code.context.packetFields.get(src.offset + insn.offset);
           if (field === 'end') found = { kind: 'packet-end' };
@@ -217,13 +192,13 @@ export function analyse(
         break;
       }
       case 'store':
-        write(state, dst, insn.offset, does.size, does.operand === 'reg' ? src : undefined);
+        write(state, dst, insn.offset, does.size, slot, does.operand === 'reg' ? src : constant(insn.imm));
         break;
       case 'storeRelease':
-        write(state, dst, insn.offset, does.size, src);
+        write(state, dst, insn.offset, does.size, slot, src);
         break;
       case 'atomic':
-        write(state, dst, insn.offset, does.size, undefined);
+        write(state, dst, insn.offset, does.size, undefined, undefined);
         if (does.fetch) regs[does.op === 'cmpxchg' ? 0 : insn.src] = undefined;
         break;
       case 'packetLoad':
@@ -232,26 +207,22 @@ export function analyse(
       case 'call': {
         if (does.target === 'local') {
           if (record) calls.push({ entry: target(slot, at), args: regs.slice(1, 6) });
-          state.spills.clear();
+          state.frame.clear();
           if (options.movesPacket) forgetPacket(state);
           regs[0] = undefined;
         } else {
           const helper = does.target === 'helper' ? options.helpers(insn.imm) : undefined;
-          if (!helper || helper.args.includes('write')) state.spills.clear();
+          const map = regs[1]?.kind === 'map' ? regs[1].map : undefined;
+          const key =
+            helper?.name === 'map_lookup_elem' && isArray(map) ? keptAt(state, regs[2], 0, 4) : undefined;
+          if (record && key) reads.set(slot, key);
+          if (!helper?.args.every((type) => !WRITES.has(type))) state.frame.clear();
           if (helper?.changesPacket) forgetPacket(state);
-          const map = regs[1];
           forgetSite(state, slot);
+          const nonNull = map !== undefined && boundsOf(key?.value).max < map.maxEntries;
           regs[0] =
-            helper?.returns === 'map-value-or-null' && map?.kind === 'map'
-              ? {
-                  kind: 'element',
-                  map: map.map,
-                  site: slot,
-                  offset: 0,
-                  slack: 0,
-                  nonNull: false,
-                  mixed: false,
-                }
+            helper?.returns === 'map-value-or-null' && map
+              ? { kind: 'element', map, site: slot, offset: 0, slack: 0, nonNull, mixed: false }
               : undefined;
         }
         for (let r = 1; r <= 5; r++) regs[r] = undefined;
@@ -276,10 +247,11 @@ export function analyse(
         mergeInto(state, other);
       }
     });
+    if (record && block.exit.kind === 'branch') before.set(block.exit.slot, state.regs.slice());
     return state;
   };
 
-  const entry: State = { regs: new Array<Provenance>(11).fill(undefined), spills: new Map() };
+  const entry: State = { regs: new Array<Provenance>(11).fill(undefined), frame: new Map() };
   args.forEach((p, i) => {
     entry.regs[i + 1] = p;
   });
@@ -298,7 +270,7 @@ export function analyse(
   let visits = VISITS_PER_BLOCK * order.sequence.length;
   for (let id = work.take(); id !== undefined; id = work.take()) {
     // Not worth the time: without it every access is checked when it is made.
-    if (visits-- === 0) return { before: new Map(), calls: unknownCalls(code, flow), rounds: new Map() };
+    if (visits-- === 0) return { ...NOTHING, calls: unknownCalls(code, flow) };
     const from = states.get(id);
     if (!from) continue;
     const block = blockOf(graph, id);
@@ -313,10 +285,10 @@ export function analyse(
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
-  return { before, calls, rounds: counters.rounds };
+  return { before, reads, calls, rounds: counters.rounds };
 }
 
-const copyOf = (state: State): State => ({ regs: state.regs.slice(), spills: new Map(state.spills) });
+const copyOf = (state: State): State => ({ regs: state.regs.slice(), frame: new Map(state.frame) });
 
 /** Blocks to be looked at, earlier ones (in reverse postorder) first, so that most are looked at once. */
 class Worklist {
@@ -372,12 +344,13 @@ function mergeInto(into: State, from: State, at?: Place): boolean {
     into.regs[r] = at?.repeats ? widened(known, joined) : joined;
     changed = true;
   }
-  for (const [offset, known] of into.spills) {
-    const joined = join(known, from.spills.get(offset));
-    if (same(joined, known)) continue;
+  for (const [offset, known] of into.frame) {
+    const joined = joinKept(known, from.frame.get(offset));
+    if (joined === known) continue;
     changed = true;
-    if (joined) into.spills.set(offset, at?.repeats ? widened(known, joined) : joined);
-    else into.spills.delete(offset);
+    const value = at?.repeats ? widened(known.value, joined?.value) : joined?.value;
+    if (joined) into.frame.set(offset, { ...joined, value });
+    else into.frame.delete(offset);
   }
   return changed;
 }

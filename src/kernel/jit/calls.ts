@@ -2,12 +2,12 @@
 
 import type { ArgType, HelperDefinition } from '../helpers/definition.js';
 import { argKinds } from '../helpers/index.js';
-import { layout, POINTER_BASE } from '../memory/memory.js';
-import { type AccessContext, pushAddress } from './access.js';
-import type { MapConstant } from './code.js';
+import { layout } from '../memory/memory.js';
+import type { AccessContext } from './access.js';
+import { keepElement, lookup } from './lookup.js';
 import type { Provenance } from './provenance.js';
 import { FRAME, type Translator } from './translator.js';
-import { I32, I64, Op } from './wasm.js';
+import { I32, Op } from './wasm.js';
 
 /** Whether `size` bytes at `p` can be read on every path, known without running. */
 function isReadable(p: Provenance, size: number): boolean {
@@ -120,79 +120,6 @@ export function helperCall(a: AccessContext, slot: number, helper: HelperDefinit
   a.window?.reloadAfter(helper);
 }
 
-/** Keeps what a lookup found, when a later access is checked against it. */
-function keepElement(a: AccessContext, slot: number): void {
-  const base = a.bases.get(slot);
-  if (base === undefined) return;
-  a.t.push(0);
-  a.t.body.set(base);
-}
-
-/** bpf_map_lookup_elem on a known map, without a generic call; false when there is no such way. */
-function lookup(a: AccessContext, slot: number, map: MapConstant): boolean {
-  const { t } = a;
-  const { body } = t;
-  const { runtime } = t.callees;
-  const found = () => {
-    const value = t.scratch(I32);
-    // A null stays 0, anything else becomes a kernel pointer.
-    body
-      .tee(value)
-      .op(Op.i64_extend_i32_u)
-      .i64big(POINTER_BASE)
-      .op(Op.i64_or)
-      .i64(0)
-      .get(value)
-      .op(Op.select);
-    t.pop(0);
-  };
-  switch (map.kind) {
-    case 'array':
-    case 'percpu-array': {
-      const index = t.scratch(I32);
-      const offset = pushAddress(a, slot, 2, 0, 4, false);
-      body.memory(Op.i32_load, offset).set(index);
-      body.get(index).op(Op.i64_extend_i32_u);
-      body.i64(map.elementSize).op(Op.i64_mul);
-      body.i64big(POINTER_BASE + BigInt(map.values)).op(Op.i64_add);
-      if (map.kind === 'percpu-array') {
-        t.loadCpu(layout.Cpu_id);
-        body.op(Op.i64_extend_i32_u).i64(map.cpuStride).op(Op.i64_mul).op(Op.i64_add);
-      }
-      body.i64(0).get(index).i32(map.maxEntries).op(Op.i32_lt_u).op(Op.select);
-      t.pop(0);
-      return true;
-    }
-    case 'hash': {
-      const callee =
-        map.keySize === 4
-          ? runtime.htab_lookup_4
-          : map.keySize === 8
-            ? runtime.htab_lookup_8
-            : map.keySize === 16
-              ? runtime.htab_lookup_16
-              : runtime.htab_lookup;
-      body.i32(map.address);
-      const offset = pushAddress(a, slot, 2, 0, map.keySize, false);
-      if (offset !== 0) body.i32(offset).op(Op.i32_add);
-      body.call(callee);
-      found();
-      return true;
-    }
-    case 'percpu-hash': {
-      body.i32(map.address);
-      const offset = pushAddress(a, slot, 2, 0, map.keySize, false);
-      if (offset !== 0) body.i32(offset).op(Op.i32_add);
-      t.loadCpu(layout.Cpu_id);
-      body.call(runtime.percpu_htab_lookup);
-      found();
-      return true;
-    }
-    default:
-      return false;
-  }
-}
-
 /**
  * bpf_tail_call(ctx, prog_array, index): the program takes this function's place and its stack frame. It goes on with
  * the next instruction when the index is too large, the slot is empty, or 33 tail calls were made.
@@ -258,9 +185,4 @@ export function localCall(a: AccessContext, entry: number): void {
     }
   }
   if (t.options.movesPacket) a.window?.reload();
-}
-
-/** Locals for the results of the lookups at `sites`. */
-export function elementBases(t: Translator, sites: Iterable<number>): Map<number, number> {
-  return new Map([...sites].map((site) => [site, t.body.local(I64)]));
 }

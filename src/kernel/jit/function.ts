@@ -5,10 +5,11 @@ import { type AccessContext, atomic, isCovered, load, packetLoad, store } from '
 import { compute, pushCondition } from './alu.js';
 import type { FunctionProvenance, Provenances } from './analysis.js';
 import type { Callees, Subprogram } from './callees.js';
-import { elementBases, helperCall, localCall } from './calls.js';
+import { helperCall, localCall } from './calls.js';
 import type { Block, Item } from './cfg.js';
 import { type Code, target } from './code.js';
 import type { Flow } from './flow.js';
+import { elementBases, pushFound } from './lookup.js';
 import { LoopPayment } from './payment.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
@@ -69,6 +70,15 @@ function wanted(code: Code, provenances: Provenances): { sizes: Set<number>; sit
   return { sizes, sites };
 }
 
+/** A local for each store of which the value is read again. */
+function storedLocals({ body }: Translator, { reads }: FunctionProvenance): Map<number, number> {
+  const locals = new Map<number, number>();
+  for (const { by, size } of reads.values()) {
+    if (by !== undefined && !locals.has(by)) locals.set(by, body.local(size === 8 ? I64 : I32));
+  }
+  return locals;
+}
+
 /** Writes the function to its home. */
 export function translate(input: FunctionInput): void {
   const { code, options } = input;
@@ -98,11 +108,18 @@ export function translate(input: FunctionInput): void {
   const { isMain } = input;
 
   let payment: LoopPayment | undefined;
-  let a: AccessContext = { t, window: undefined, bases: new Map() };
+  let a: AccessContext = {
+    t,
+    window: undefined,
+    bases: new Map(),
+    elements: new Map(),
+    provenance: input.provenance,
+    stored: storedLocals(t, input.provenance),
+  };
   if (options.checked) {
     const { sizes, sites } = wanted(code, input.provenance.before);
     const window = sizes.size > 0 ? new PacketWindow(t, sizes) : undefined;
-    a = { t, window, bases: elementBases(t, sites) };
+    a = { ...a, window, bases: elementBases(t, sites) };
     window?.reload();
     if (input.self.countsItself) {
       t.useBudget();
@@ -134,8 +151,13 @@ export function translate(input: FunctionInput): void {
 
   /** Pushes the condition of a branch, or takes one of may_goto's iterations. */
   const condition = (slot: number, inOtherWords = false) => {
-    if (t.step(slot).does.kind !== 'mayGoto') {
-      pushCondition(t, slot, inOtherWords);
+    const { does, insn } = t.step(slot);
+    if (does.kind === 'branch') {
+      const { bits, condition, operand } = does;
+      const isNullCheck =
+        bits === 64 && operand === 'imm' && insn.imm === 0 && (condition === 'eq' || condition === 'ne');
+      if (!isNullCheck || !pushFound(a, slot, insn.dst)) pushCondition(t, slot, inOtherWords);
+      else if (condition === 'eq') body.op(Op.i32_eqz);
       return;
     }
     const left = mayGotoLeft ?? 0;

@@ -101,7 +101,7 @@ describe('control flow', () => {
 });
 
 describe('memory', () => {
-  const LOOKUP = '*(u32 *)(r10 - 4) = 3\nr2 = r10\nr2 += -4\nr1 = 0 ll\ncall 1';
+  const LOOKUP = '*(u32 *)(r10 - 4) = r1\nr2 = r10\nr2 += -4\nr1 = 0 ll\ncall 1';
 
   test('an array lookup is written out, not called', () => {
     const text = compiled(`${LOOKUP}\nif r0 == 0 goto out\nr0 = *(u64 *)(r0 + 0)\nout: exit`, {
@@ -122,6 +122,25 @@ describe('memory', () => {
   test('without the null check there is a check', () => {
     const text = compiled(`${LOOKUP}\nr0 = *(u64 *)(r0 + 0)\nexit`, { maps: [[3, array]], checked: true });
     expect(text).toMatch(/call \$\S*check_access|call \d/);
+  });
+
+  test('a key that is known to be in the array needs neither', () => {
+    const known = LOOKUP.replace('= r1', '= 15');
+    const text = compiled(`${known}\nr0 = *(u64 *)(r0 + 0)\nexit`, { maps: [[3, array]], checked: true });
+    expect(text).not.toMatch(/\bcall\b|i32.load/);
+    const beyond = LOOKUP.replace('= r1', '= 16');
+    expect(compiled(`${beyond}\nr0 = *(u64 *)(r0 + 0)\nexit`, { maps: [[3, array]], checked: true })).toMatch(
+      /\bcall\b/,
+    );
+  });
+
+  test('what was stored in the frame is not loaded again, unless it may have changed', () => {
+    const text = '*(u32 *)(r10 - 8) = r1\n*(u32 *)(r10 - 4) = r1';
+    expect(compiled(`${text}\nr0 = *(u32 *)(r10 - 8)\nexit`)).not.toMatch(/i32.load/);
+    expect(compiled(`${text}\n*(u16 *)(r10 - 6) = 7\nr0 = *(u32 *)(r10 - 8)\nexit`)).toMatch(/i32.load/);
+    expect(
+      compiled(`${text}\nr2 = r10\nr2 += r1\n*(u8 *)(r2 + 0) = 7\nr0 = *(u32 *)(r10 - 8)\nexit`),
+    ).toMatch(/i32.load/);
   });
 
   const PACKET = 'r2 = *(u32 *)(r1 + 4)\nr1 = *(u32 *)(r1 + 0)\nr3 = r1\nr3 += 14\nr0 = 0\n';

@@ -180,18 +180,23 @@ export function arithmetic(op: AluName, bits: 32 | 64, a: Provenance, b: Provena
 /** Distances up to this are worth following; larger ones leave every object. */
 export const MAX_SLACK = 2 ** 20;
 
-/** Registers r0 to r10, and the frame's 8-byte slots that hold something known, by offset from r10. */
+/** What the frame holds at a known place. */
+export interface Kept {
+  /** Bytes: 4 or 8. */
+  readonly size: number;
+  readonly value: Provenance;
+  /** The slot of the store that put it there; undefined when it may be one of several. */
+  readonly by: number | undefined;
+}
+
+/** Registers r0 to r10, and what the frame is known to hold, by offset from r10. */
 export interface State {
   readonly regs: Provenance[];
-  readonly spills: Map<number, Provenance>;
+  readonly frame: Map<number, Kept>;
 }
 
 /** Changes everything that is known in `state` by `to`. */
 export function rewrite(state: State, to: (p: Provenance) => Provenance): void {
   for (let r = 0; r <= 9; r++) state.regs[r] = to(state.regs[r]);
-  for (const [offset, p] of state.spills) {
-    const next = to(p);
-    if (next) state.spills.set(offset, next);
-    else state.spills.delete(offset);
-  }
+  for (const [offset, kept] of state.frame) state.frame.set(offset, { ...kept, value: to(kept.value) });
 }
