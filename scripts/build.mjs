@@ -20,7 +20,6 @@ import { fileURLToPath } from 'node:url';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 const require = createRequire(import.meta.url);
-const generated = 'src/kernel/memory/runtime.generated.ts';
 
 /** Newest modification time below the given files and folders. */
 const newest = (...places) =>
@@ -33,6 +32,16 @@ const newest = (...places) =>
   );
 
 const upToDate = (target, ...sources) => existsSync(target) && statSync(target).mtimeMs >= newest(...sources);
+
+/** A global that the module may change is no constant of its layout. */
+const isMutable = (global) => {
+  try {
+    global.value = global.value;
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 /** A constant as TypeScript: 64-bit ones are BigInts without a sign. */
 const literal = (value) =>
@@ -74,11 +83,16 @@ const bundleCommand = async (dist) => {
   renameSync(out, `${dist}/cli`);
 };
 
-if (!upToDate(generated, 'runtime', 'scripts/build.mjs')) {
+/**
+ * Compiles an AssemblyScript module and writes it as a TypeScript one: the code, and the constants of its layout. `name`
+ * is the first word of what that exports.
+ */
+const buildRuntime = (folder, name, what, generated) => {
+  if (upToDate(generated, folder, 'scripts/build.mjs')) return;
   mkdirSync('build', { recursive: true });
   const asc = path.join(path.dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js');
-  run(asc, '--config', 'runtime/asconfig.json');
-  const bytes = readFileSync('build/runtime.wasm');
+  run(asc, '--config', `${folder}/asconfig.json`);
+  const bytes = readFileSync(`build/${name}.wasm`);
   const module = new WebAssembly.Module(bytes);
   const imports = { env: { memory: new WebAssembly.Memory({ initial: 16 }) } };
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
@@ -86,27 +100,35 @@ if (!upToDate(generated, 'runtime', 'scripts/build.mjs')) {
     if (kind === 'function') imports[from][name] = () => 0;
   }
   const { exports } = new WebAssembly.Instance(module, imports);
-  const constants = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global);
-  const functions = WebAssembly.Module.exports(module).filter((entry) => entry.kind === 'function');
+  const constants = Object.entries(exports).filter(
+    ([name, value]) => value instanceof WebAssembly.Global && !name.startsWith('__') && !isMutable(value),
+  );
+  const functions = WebAssembly.Module.exports(module).filter(
+    ({ name, kind }) => kind === 'function' && !name.startsWith('__'),
+  );
+  const type = `${name[0].toUpperCase()}${name.slice(1)}Function`;
   writeFileSync(
     generated,
-    `// Made by scripts/build.mjs from runtime/: do not edit.
+    `// Made by scripts/build.mjs from ${folder}/: do not edit.
 
-/** Sizes, offsets and numbers that runtime/layout.ts defines. */
+/** Sizes, offsets and numbers that ${folder}/layout.ts defines. */
 export const layout = {
 ${constants.map(([name, { value }]) => `  ${name}: ${literal(value)},`).join('\n')}
 } as const;
 
-/** Names of the functions that the runtime exports. */
-export type RuntimeFunction =
+/** Names of the functions that ${what} exports. */
+export type ${type} =
 ${functions.map(({ name }) => `  | '${name}'`).join('\n')};
 
-/** The compiled runtime (WebAssembly), base64. */
-export const runtimeBase64 =
+/** ${what[0].toUpperCase()}${what.slice(1)}, compiled (WebAssembly), base64. */
+export const ${name}Base64 =
   '${bytes.toString('base64')}';
 `,
   );
-}
+};
+
+buildRuntime('runtime', 'runtime', 'the runtime', 'src/kernel/memory/runtime.generated.ts');
+buildRuntime('runtime/verifier', 'verifier', "the verifier's domain", 'src/kernel/verifier/domain.generated.ts');
 
 // Built beside dist/ and moved there, so that a command that runs meanwhile finds all of the old or all of the new.
 if (!upToDate('dist/.built', 'src', 'tsconfig.json', 'tsconfig.build.json', 'package.json')) {

@@ -12,8 +12,8 @@ import { SkepError } from '../base/error.js';
 import { ByteReader } from '../base/reader.js';
 import { decodeType } from './decode.js';
 import { BtfStrings } from './strings.js';
-import type { BtfKindName, BtfType, BtfVoid } from './types.js';
-import { btfKinds } from './types.js';
+import type { BtfDeclTag, BtfKindName, BtfType, BtfVoid } from './types.js';
+import { BtfKind, btfKinds } from './types.js';
 import { indexTypes } from './validate.js';
 
 const MAGIC = 0xeb9f;
@@ -49,6 +49,7 @@ export class Btf {
   readonly #view: DataView;
   readonly #offsets: Uint32Array;
   readonly #cache: (BtfType | undefined)[] = [];
+  #declTags: Map<string, string[]> | undefined;
   #names: Map<string, number[]> | undefined;
 
   private constructor(
@@ -183,6 +184,21 @@ export class Btf {
     const below = this.base?.idsByName(name) ?? [];
     const own = (this.#names ?? this.#indexNames()).get(name) ?? [];
     return below.length === 0 ? own : [...below, ...own];
+  }
+
+  /** Names of the DECL_TAGs on a type itself (component -1), or on one of its components, in the order of their ids. */
+  declTagsOf(id: number, component = -1): readonly string[] {
+    if (!this.#declTags) {
+      this.#declTags = new Map();
+      for (let tag = this.firstId; tag < this.typeCount; tag++) {
+        if (this.kindNumber(tag) !== BtfKind.DeclTag) continue;
+        const type = this.type(tag) as BtfDeclTag;
+        const key = `${type.type}:${type.componentIndex}`;
+        this.#declTags.set(key, [...(this.#declTags.get(key) ?? []), type.name]);
+      }
+    }
+    const below = this.base?.declTagsOf(id, component) ?? [];
+    return [...below, ...(this.#declTags.get(`${id}:${component}`) ?? [])];
   }
 
   /**

@@ -1,0 +1,97 @@
+// Loops whose states refer to each other: while paths inside a strongly connected component are open, what a
+// checkpoint there needs to be exact is not complete. Edges back to such checkpoints are kept, and when the last path
+// has left the component, precision is sent along them until nothing changes (Linux: bpf_scc_visit).
+
+import { type Address, layout as L } from './domain.js';
+import { forceAll } from './precision.js';
+import { frameInsn, propagatePrecision } from './prune.js';
+import type { Verifier } from './verifier.js';
+
+/** One stay in a component, told apart by the call sites that lead there. */
+interface Visit {
+  /** The checkpoint through which the path came in; 0 when no path is inside. */
+  entry: Address;
+  readonly backedges: Backedge[];
+}
+
+interface Backedge {
+  /** A copy of the state that was covered. */
+  readonly state: Address;
+  readonly covers: Address;
+}
+
+export type Visits = Map<string, Visit>;
+
+/** After so many rounds everything counts as precise. */
+const MAX_ROUNDS = 64;
+
+/** Call sites and component of the topmost frame of a state that is in one; undefined when none is. */
+function keyOf(v: Verifier, state: Address): string | undefined {
+  const { d } = v;
+  let key = '';
+  for (let i = 0; i <= d.current(state); i++) {
+    const insn = frameInsn(v, state, i);
+    const component = v.component[insn];
+    if (component) return `${key}${component}`;
+    if (i === d.current(state)) break;
+    key += `${insn},`;
+  }
+  return undefined;
+}
+
+/** The new checkpoint may be the one through which a component is entered. */
+export function enterComponent(v: Verifier, state: Address): void {
+  const key = keyOf(v, state);
+  if (key === undefined) return;
+  let visit = v.visits.get(key);
+  if (!visit) {
+    visit = { entry: 0, backedges: [] };
+    v.visits.set(key, visit);
+  }
+  if (visit.entry) return;
+  visit.entry = state;
+  if (v.log.verbose) v.log.write(`SCC enter (${key})\n`);
+}
+
+/** All paths from a checkpoint are done: if it was an entry, the component has been left. */
+export function finishComponents(v: Verifier, state: Address): void {
+  const key = keyOf(v, state);
+  const visit = key === undefined ? undefined : v.visits.get(key);
+  if (!visit || visit.entry !== state) return;
+  visit.entry = 0;
+  if (v.log.verbose) v.log.write(`SCC exit (${key})\n`);
+  let changed = visit.backedges.length > 0;
+  for (let round = 0; changed; round++) {
+    changed = false;
+    for (const { state: covered, covers } of visit.backedges) {
+      if (propagatePrecision(v, covers, covered)) changed = true;
+    }
+    if (round < MAX_ROUNDS) continue;
+    for (const { state: covered } of visit.backedges) forceAll(v, covered);
+    break;
+  }
+  for (const { state: covered } of visit.backedges) v.d.wasm.stateFree(covered);
+  visit.backedges.length = 0;
+}
+
+/** The marks of a checkpoint are not complete: there are edges back from states inside its component. */
+export function incomplete(v: Verifier, state: Address): boolean {
+  if (v.visits.size === 0) return false;
+  const key = keyOf(v, state);
+  const visit = key === undefined ? undefined : v.visits.get(key);
+  return visit !== undefined && visit.backedges.length > 0;
+}
+
+/** The current path was covered by a checkpoint of its own loop. */
+export function addBackedge(v: Verifier, covers: Address): void {
+  const { d } = v;
+  const key = keyOf(v, covers);
+  const visit = key === undefined ? undefined : v.visits.get(key);
+  if (!visit?.entry) return;
+  const state = d.stateNew();
+  d.stateCopy(state, v.state, true);
+  d.set(state, L.State_insn, v.insn);
+  d.set(state, L.State_equal, covers);
+  visit.backedges.push({ state, covers });
+  if (v.log.verbose) v.log.write(`SCC backedge (${key})\n`);
+}

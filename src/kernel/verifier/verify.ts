@@ -1,0 +1,103 @@
+// Verification from the first check to the last, and what it says (Linux: bpf_check).
+
+import { Errno } from '../../bpf/errno.js';
+import { checkCfg, findComponents } from './cfg.js';
+import { layout as L } from './domain.js';
+import { explore } from './explore.js';
+import { checkBtfInfo, checkFuncInfo, checkFunctions, findFunctions } from './functions.js';
+import { enterGlobal } from './global-functions.js';
+import { findLiveRegisters } from './live-registers.js';
+import { pushFrame } from './paths.js';
+import type { Environment, ProgramToVerify, Verdict } from './program.js';
+import { markPointer } from './registers.js';
+import { resolveLoads } from './resolve-imm64.js';
+import { checkStackDepth } from './stack-depth.js';
+import { StackLiveness } from './stack-liveness.js';
+import { Rejection, type Subprog, Verifier } from './verifier.js';
+
+/** Decides whether Linux 6.18 would accept the program in this environment, and says it as Linux does. */
+export function verify(program: ProgramToVerify, environment: Environment): Verdict {
+  const v = new Verifier(program, environment);
+  let errno = 0;
+  try {
+    check(v);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    errno = error.errno;
+  }
+  if (environment.logLevel) printFigures(v);
+  return {
+    accepted: errno === 0,
+    errno,
+    log: v.log.text,
+    processed: v.processed,
+    totalStates: v.totalStates,
+    peakStates: v.peakStates,
+    maxStatesPerInsn: v.maxStatesPerInsn,
+    markRead: v.longestMarkRead,
+    stackDepths: v.subprogs.map(({ stackDepth }) => stackDepth),
+    memory: v.d.peakBytes,
+    ...(errno ? { at: v.insn } : {}),
+  };
+}
+
+function check(v: Verifier): void {
+  checkFuncInfo(v);
+  findFunctions(v);
+  checkFunctions(v);
+  checkBtfInfo(v);
+  resolveLoads(v);
+  checkCfg(v);
+  v.stackLiveness = new StackLiveness(v);
+  v.checkAttach();
+  findComponents(v);
+  findLiveRegisters(v);
+  exploreFunction(v, 0);
+  // Global functions that are called, until there are no new ones.
+  for (let found = true; found; ) {
+    found = false;
+    v.subprogs.forEach((subprog, i) => {
+      if (i === 0 || !subprog.global || !subprog.called || subprog.verified) return;
+      found = true;
+      exploreFunction(v, i);
+      subprog.verified = true;
+      if (v.log.path) {
+        v.log.write(`Func#${i} ('${subprog.name}') is safe for any args that match its prototype\n`);
+      }
+    });
+  }
+  checkStackDepth(v);
+}
+
+/** Follows a function from its entry: the main one with the context, a global one with what BTF says. */
+function exploreFunction(v: Verifier, number: number): void {
+  const { d } = v;
+  const subprog = v.subprogs[number] as Subprog;
+  const state = d.stateNew();
+  v.state = state;
+  d.set(state, L.State_branches, 1);
+  d.set(state, L.State_sleepable, v.programSleepable ? 1 : 0);
+  pushFrame(v, state, 0, -1, number);
+  v.insn = subprog.start;
+  v.previousInsn = -1;
+  d.set(state, L.State_firstInsn, subprog.start);
+  d.set(state, L.State_lastInsn, -1);
+  v.visits.clear();
+  v.stackLiveness.chainChanged();
+  if (v.log.needed && number > 0) v.log.write(`Validating ${subprog.name}() func#${number}...\n`);
+  if (number > 0 || subprog.isExceptionCallback) enterGlobal(v, subprog);
+  else markPointer(v, d.reg(v.frame, 1), L.CTX);
+  v.scratchAll();
+  explore(v);
+  v.forgetAll();
+}
+
+function printFigures(v: Verifier): void {
+  if (!v.log.needed) return;
+  v.log.write(
+    `processed ${v.processed} insns (limit 1000000) max_states_per_insn ${v.maxStatesPerInsn} ` +
+      `total_states ${v.totalStates} peak_states ${v.peakStates} mark_read ${v.longestMarkRead}\n`,
+  );
+}
+
+export { Errno };
