@@ -67,18 +67,20 @@ export function lpm_create(draft: BpfMap): usize {
 }
 
 /** How many bits the prefixes of a node and a key have in common. */
-function common(node: usize, key: usize): u32 {
+function common(header: BpfMap, node: usize, key: usize): u32 {
   const limit = min(lengthOf(node), load<u32>(key));
+  const size = header.keySize - (DATA as u32);
   const a = node + KEY + DATA;
   const b = key + DATA;
-  let bits: u32 = 0;
-  for (; bits + 32 <= limit; bits += 32) {
-    const differ = load<u32>(a + (bits >> 3)) ^ load<u32>(b + (bits >> 3));
-    if (differ) return bits + (clz(bswap(differ)) as u32);
+  let at: u32 = 0;
+  for (; at + 4 <= size; at += 4) {
+    if (at << 3 >= limit) return limit;
+    const differ = load<u32>(a + at) ^ load<u32>(b + at);
+    if (differ) return min(limit, (at << 3) + (clz(bswap(differ)) as u32));
   }
-  for (; bits < limit; bits += 8) {
-    const differ = (load<u8>(a + (bits >> 3)) ^ load<u8>(b + (bits >> 3))) as u32;
-    if (differ) return min(limit, bits + (clz(differ) as u32) - 24);
+  for (; at << 3 < limit; at++) {
+    const differ = (load<u8>(a + at) ^ load<u8>(b + at)) as u32;
+    if (differ) return min(limit, (at << 3) + (clz(differ) as u32) - 24);
   }
   return limit;
 }
@@ -92,7 +94,7 @@ function locate(header: BpfMap, key: usize): usize {
   let node = load<usize>(at);
   while (node) {
     const length = lengthOf(node);
-    if (length == load<u32>(key) || common(node, key) != length) break;
+    if (length == load<u32>(key) || common(header, node, key) != length) break;
     at = childAt(node, bitOf(key, length));
     node = load<usize>(at);
   }
@@ -100,8 +102,9 @@ function locate(header: BpfMap, key: usize): usize {
 }
 
 /** Whether a node (or 0) stands for exactly this prefix and has a value. */
-function holds(node: usize, key: usize): bool {
-  return node != 0 && !isBranch(node) && lengthOf(node) == load<u32>(key) && common(node, key) == lengthOf(node);
+function holds(header: BpfMap, node: usize, key: usize): bool {
+  if (!node || isBranch(node) || lengthOf(node) != load<u32>(key)) return false;
+  return common(header, node, key) == lengthOf(node);
 }
 
 /** The value of the longest prefix that the key begins with, or 0. */
@@ -113,7 +116,7 @@ export function lpm_lookup(map: usize, key: usize): usize {
   let node = load<usize>(rootOf(header));
   while (node) {
     const length = lengthOf(node);
-    if (common(node, key) < length) break;
+    if (common(header, node, key) < length) break;
     if (!isBranch(node)) found = node;
     if (length == end) break;
     node = load<usize>(childAt(node, bitOf(key, length)));
@@ -164,7 +167,7 @@ export function lpm_update(map: usize, key: usize, value: usize, flags: u64): i3
   if (!hasRoom(header)) return -ENOMEM;
   const at = locate(header, key);
   const old = load<usize>(at);
-  const known = holds(old, key);
+  const known = holds(header, old, key);
   if (known) {
     if (flags == BPF_NOEXIST) return -EEXIST;
   } else {
@@ -178,7 +181,7 @@ export function lpm_update(map: usize, key: usize, value: usize, flags: u64): i3
     store<usize>(at, node);
     return 0;
   }
-  const shared = common(old, key);
+  const shared = common(header, old, key);
   if (shared == lengthOf(old)) {
     // In its place: of the same prefix, with a value or without.
     store<u64>(node, load<u64>(old));
@@ -208,12 +211,12 @@ export function lpm_delete(map: usize, key: usize): i32 {
   let node = load<usize>(at);
   while (node) {
     const length = lengthOf(node);
-    if (length == load<u32>(key) || common(node, key) != length) break;
+    if (length == load<u32>(key) || common(header, node, key) != length) break;
     parentAt = at;
     at = childAt(node, bitOf(key, length));
     node = load<usize>(at);
   }
-  if (!holds(node, key)) return -ENOENT;
+  if (!holds(header, node, key)) return -ENOENT;
   header.count--;
   const left = load<usize>(childAt(node, 0));
   const right = load<usize>(childAt(node, 1));
@@ -257,9 +260,9 @@ export function lpm_next_key(map: usize, key: usize, next: usize): i32 {
   let known = false;
   if (key && load<u32>(key) <= longest(header)) {
     let node = root;
-    while (node && !holds(node, key)) {
+    while (node && !holds(header, node, key)) {
       const length = lengthOf(node);
-      if (length >= load<u32>(key) || common(node, key) != length) break;
+      if (length >= load<u32>(key) || common(header, node, key) != length) break;
       // What comes after all that lies on this side: the other side, then the node itself, then what its parents say.
       const bit = bitOf(key, length);
       const right: usize = bit ? 0 : load<usize>(childAt(node, 1));
@@ -267,7 +270,7 @@ export function lpm_next_key(map: usize, key: usize, next: usize): i32 {
       else if (!isBranch(node)) found = node;
       node = load<usize>(childAt(node, bit));
     }
-    known = holds(node, key);
+    known = holds(header, node, key);
   }
   if (!known) found = first(root);
   if (!found) return -ENOENT;
