@@ -128,7 +128,27 @@ export const ${name}Base64 =
 };
 
 buildRuntime('runtime', 'runtime', 'the runtime', 'src/kernel/memory/runtime.generated.ts');
-buildRuntime('runtime/verifier', 'verifier', "the verifier's domain", 'src/kernel/verifier/domain.generated.ts');
+buildRuntime(
+  'runtime/verifier',
+  'verifier',
+  "the verifier's domain",
+  'src/kernel/verifier/domain.generated.ts',
+);
+
+/** The types of the emulated kernel as a module, so that a browser and a bundler load them as they load code. */
+const buildKernelTypes = (packed, generated) => {
+  if (upToDate(generated, packed, 'scripts/build.mjs')) return;
+  writeFileSync(
+    generated,
+    `// Made by scripts/build.mjs from ${packed}: do not edit.
+
+/** BTF, compressed (gzip), base64. */
+export const vmlinuxBase64 =
+  '${readFileSync(packed).toString('base64')}';
+`,
+  );
+};
+buildKernelTypes('src/kernel/types/vmlinux.btf.gz', 'src/kernel/types/vmlinux.generated.ts');
 
 // Built beside dist/ and moved there, so that a command that runs meanwhile finds all of the old or all of the new.
 if (!upToDate('dist/.built', 'src', 'tsconfig.json', 'tsconfig.build.json', 'package.json')) {
