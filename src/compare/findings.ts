@@ -54,6 +54,16 @@ export class Findings {
     }
   }
 
+  /** A difference whose reason is known without the caller: it is counted with that reason. */
+  addKnown(expected: Expected, difference: Difference): void {
+    let known = this.#expected.find((one) => one.expected.reason === expected.reason);
+    if (known === undefined) {
+      known = { expected, count: 0, first: difference };
+      this.#expected.push(known);
+    }
+    known.count++;
+  }
+
   get expected(): Comparison['expected'] {
     return this.#expected;
   }

@@ -306,6 +306,31 @@ describe('names', () => {
     expect(expected.total).toBe(0);
   });
 
+  test('a sample of a perf event, but not where Linux pads it', async () => {
+    const object = 'test/compare/objects/records.bpf.o';
+    /** Changes the byte at `offset` (from the end when negative) of every sample. */
+    const sample =
+      (offset: number) =>
+      (kernel: Bpf): Partial<Bpf> => ({
+        perfBufferConsume: async (buffer) =>
+          (await kernel.perfBufferConsume(buffer)).map((it) =>
+            'lost' in it ? it : { data: it.data.with(offset, 0x77) },
+          ),
+      });
+    const inner = await compareWith(sample(-8), { object });
+    expect(inner.differences).toMatchObject(
+      [0, 1, 2].map((run) => ({ what: 'record', map: 'samples', run, record: 1 })),
+    );
+    const last = await compareWith(sample(-1), { object });
+    expect(last.differences).toEqual([]);
+    expect(last.expected).toMatchObject([{ count: 3, first: { what: 'record', map: 'samples', run: 0 } }]);
+    expect(last.expected[0]?.expected.reason).toContain('padding');
+    const lost = await compareWith(() => ({ perfBufferConsume: async () => [{ lost: 4 }] }), { object });
+    expect(lost.differences).toContainEqual(
+      expect.objectContaining({ what: 'record', run: 0, right: '4 lost' }),
+    );
+  });
+
   test.each([
     ['queue', MapType.Queue],
     ['stack', MapType.Stack],

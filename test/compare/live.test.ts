@@ -96,6 +96,26 @@ needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', (
     for (const { count } of result.expected) expect(count).toBeGreaterThan(0);
   });
 
+  test('agree on every record that a program sends', async () => {
+    using both = await bothKernels();
+    const spec = readObject('test/compare/objects/records.bpf.o');
+    const result = await compare(spec, both.emulated, both.linux, { inputs: await traffic() });
+    expect(result.differences).toEqual([]);
+    expect(result.notCompared).toEqual([]);
+    // One in four is discarded.
+    const discarded = Math.ceil(PACKETS / 4);
+    expect(Object.fromEntries(result.maps.map(({ name, elements }) => [name, elements]))).toEqual({
+      '.bss': 1,
+      reserved: PACKETS - discarded,
+      copied: PACKETS,
+      samples: PACKETS,
+    });
+    // Only what Linux pads differs.
+    expect(result.expected.map(({ expected }) => expected.reason)).toEqual([
+      expect.stringContaining('padding'),
+    ]);
+  });
+
   const facts: Pick<CompareOptions, 'kernelVersion' | 'kernelBtf'> = { kernelVersion: release() };
   beforeAll(() => {
     facts.kernelBtf = Btf.parse(new Uint8Array(readFileSync('/sys/kernel/btf/vmlinux')));
