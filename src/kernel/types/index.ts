@@ -17,7 +17,9 @@ export function kernelTypes(): Promise<Btf> {
 
 async function load(): Promise<Btf> {
   const { vmlinuxBase64 } = await import('./vmlinux.generated.js');
-  const packed = Uint8Array.from(atob(vmlinuxBase64), (character) => character.charCodeAt(0));
+  const text = atob(vmlinuxBase64);
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
   return Btf.parse(new Uint8Array(await new Response(unpacked).arrayBuffer()));
 }
