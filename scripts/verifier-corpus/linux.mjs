@@ -12,6 +12,12 @@ const closeFd = libc.func('int close(int fd)');
 const capget = libc.func('int capget(void *header, void *data)');
 const capset = libc.func('int capset(void *header, void *data)');
 
+const mmap = libc.func(
+  'intptr_t mmap(void *at, size_t length, int protection, int flags, int fd, long offset)',
+);
+const memset = libc.func('intptr_t memset(intptr_t at, int value, size_t length)');
+const munmap = libc.func('int munmap(intptr_t at, size_t length)');
+
 const SYS_BPF = { x64: 321, arm64: 280 }[process.arch];
 const Command = {
   BPF_MAP_CREATE: 0,
@@ -109,6 +115,18 @@ export function mapCreate(attr) {
       .u32(60, attr.btfVmlinuxValueTypeId)
       .u64(64, attr.mapExtra),
   );
+}
+
+/**
+ * Maps an arena of so many pages into this process, as libbpf does on loading: programs are refused before. Returns what
+ * undoes it. `occupied`: the object has variables there, which take the first page. The addresses that programs see differ from run to run where the map does not name them.
+ */
+export function mapArena(fd, pages, occupied) {
+  const length = pages * 4096;
+  // PROT_READ | PROT_WRITE, MAP_SHARED
+  const at = mmap(null, length, 3, 1, fd, 0);
+  if (occupied) memset(at, 0, 1);
+  return () => void munmap(at, length);
 }
 
 const element = (map, key, value, flags) =>

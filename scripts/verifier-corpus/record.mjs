@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { BpfError } from '../../dist/bpf/errno.js';
-import { ProgType } from '../../dist/bpf/types.js';
+import { MapType, ProgType } from '../../dist/bpf/types.js';
 import { Btf } from '../../dist/btf/index.js';
 import { parseObject } from '../../dist/elf/index.js';
 import { load } from '../../dist/loader/index.js';
@@ -63,11 +63,15 @@ export function statistics(log) {
 /** The waist for the loader: passes everything on to the live kernel, and keeps it. */
 class Recorder {
   descriptors = [];
+  /** What unmaps an arena, by descriptor. */
+  arenas = new Map();
   #dropped;
   #target;
   #prepare;
+  #arenaVariables;
   /** `target`: the name of the program that is the test; `dropped`: capabilities that the test goes without. */
-  constructor({ target, dropped, prepare, judge }) {
+  constructor({ target, dropped, prepare, judge, arenaVariables }) {
+    this.#arenaVariables = arenaVariables;
     this.#dropped = dropped;
     this.#target = target;
     this.#prepare = prepare;
@@ -91,6 +95,8 @@ class Recorder {
     const fd = this.#call(() => linux.mapCreate(attr));
     const inner = attr.innerMapFd === undefined ? undefined : this.#find(attr.innerMapFd);
     const { closed: _, fd: _inner, ...template } = inner ?? {};
+    if (attr.type === MapType.Arena && !attr.mapExtra)
+      this.arenas.set(fd, linux.mapArena(fd, attr.maxEntries, this.#arenaVariables));
     this.descriptors.push({
       fd,
       kind: 'map',
@@ -127,6 +133,8 @@ class Recorder {
   async close(fd) {
     const found = this.#find(fd);
     if (found) found.closed = true;
+    this.arenas.get(fd)?.();
+    this.arenas.delete(fd);
     linux.close(fd);
   }
   /** What the recording keeps: those that still meant something when the test's program was loaded. */
@@ -201,17 +209,21 @@ export async function recordObject(set, object, bytes, btfOf) {
   const spec = parseObject(bytes, { name: object });
   const expected = expectations(spec);
   const auxiliary = spec.programs.filter(({ name }) => expected.get(name).auxiliary).map(({ name }) => name);
+  // A section name in the string table.
+  const arenaVariables = bytes.includes('.addr_space.1');
   const tests = [];
   for (const program of spec.programs) {
     const expect = expected.get(program.name);
     if (expect.auxiliary) continue;
     const customBtf = expect.btfPath === undefined ? undefined : await btfOf(expect.btfPath);
-    tests.push(await recordTest({ set, object, spec, program, expect, auxiliary, customBtf }));
+    tests.push(
+      await recordTest({ set, object, spec, program, expect, auxiliary, customBtf, arenaVariables }),
+    );
   }
   return tests;
 }
 
-async function recordTest({ set, object, spec, program, expect, auxiliary, customBtf }) {
+async function recordTest({ set, object, spec, program, expect, auxiliary, customBtf, arenaVariables }) {
   const dropped = droppedOf(set, object);
   const test = {
     id: `${set}/${object}/${program.name}`,
@@ -231,6 +243,7 @@ async function recordTest({ set, object, spec, program, expect, auxiliary, custo
   const recorder = new Recorder({
     target,
     dropped,
+    arenaVariables,
     prepare: preparation(object),
     judge: (self) => {
       recorded = self.meaning();

@@ -16,6 +16,7 @@ import { readBtfMaps, readInitialSlots } from './maps.js';
 import { resolveTargets } from './relocations.js';
 import { parseSectionName } from './sections.js';
 import type { CollectionSpec, ProgramSpec } from './spec.js';
+import { readStructOps, type StructOpsMember } from './struct-ops.js';
 import { readArenaSection, readSectionMaps } from './variables.js';
 
 export interface ParseOptions {
@@ -68,7 +69,8 @@ function parse(bytes: Uint8Array): CollectionSpec {
   });
   const debug = btf !== undefined && ext !== undefined ? { btf, ext } : undefined;
   const linker = new Linker(functions, targets, elf.sections, debug);
-  const programs = entryFunctions(functions).map((fn) => readProgram(linker, fn));
+  const structOps = readStructOps(elf, btf, functions);
+  const programs = entryFunctions(functions).map((fn) => readProgram(linker, fn, structOps.get(fn)));
   refuseDuplicates('program', programs);
 
   const kernelVersion = readVersion(elf);
@@ -90,7 +92,11 @@ function entryFunctions(functions: FunctionTable): ObjectFunction[] {
   return functions.all.filter((fn) => fn.global && (fn.section.name !== '.text' || alone));
 }
 
-function readProgram(linker: Linker, fn: ObjectFunction): ProgramSpec {
+function readProgram(
+  linker: Linker,
+  fn: ObjectFunction,
+  structOps: StructOpsMember | undefined,
+): ProgramSpec {
   const section = fn.section.name;
   const parsed = parseSectionName(section);
   const { definition, target } = parsed ?? {};
@@ -100,6 +106,7 @@ function readProgram(linker: Linker, fn: ObjectFunction): ProgramSpec {
     type: definition?.type ?? ProgType.Unspec,
     ...(definition?.attachType === undefined ? {} : { attachType: definition.attachType }),
     ...(target === undefined ? {} : { attachTo: target }),
+    ...(structOps === undefined ? {} : { structOps }),
     flags: definition?.flags ?? 0,
     autoload: !section.startsWith('?'),
     ...linker.link(fn),

@@ -5,6 +5,7 @@ import type { AttachType, MapType, ProgType } from '../bpf/types.js';
 import type { Btf } from '../btf/btf.js';
 import type { CoreRelocation } from '../btf/ext.js';
 import type { Instruction } from '../isa/instruction.js';
+import type { StructOpsMember } from './struct-ops.js';
 
 /** All that one object file defines. */
 export interface CollectionSpec {
@@ -31,6 +32,8 @@ export interface ProgramSpec {
   attachType?: AttachType;
   /** What follows the section's prefix: `syscalls/sys_enter_open`. */
   attachTo?: string;
+  /** For `struct_ops`: the kernel structure and its member that a variable of the object sets to this program. */
+  structOps?: StructOpsMember;
   /** BPF_F_SLEEPABLE and the like, as the section name asks. */
   flags: number;
   /** False for `SEC("?...")`. */

@@ -116,7 +116,8 @@ function loadAttr(
     const { message, hint } = explainUnknownSection(program.section);
     throw new SkepError(message, { where, hint });
   }
-  const attachBtfId = attachTarget(program, facts.kernelBtf);
+  const operation = structOperation(program, facts.kernelBtf);
+  const attachBtfId = operation?.struct ?? attachTarget(program, facts.kernelBtf);
   const info = btfFd === undefined ? {} : debugInfo(program, btfFd);
   return {
     type: program.type,
@@ -124,7 +125,8 @@ function loadAttr(
     license: spec.license,
     name: kernelName(program.name),
     flags: program.flags,
-    expectedAttachType: expectedAttachType(program),
+    // For these programs the field holds the member's index.
+    expectedAttachType: (operation?.member as AttachType | undefined) ?? expectedAttachType(program),
     kernelVersion: spec.kernelVersion ?? kernelVersionCode(facts.kernelVersion),
     ...(attachBtfId === undefined ? {} : { attachBtfId }),
     ...info,
@@ -170,6 +172,34 @@ function debugInfo(program: ProgramSpec, btfFd: Fd): Partial<ProgLoadAttr> {
   const lines = lineInfo(program);
   if (funcInfo === undefined) return { progBtfFd: btfFd };
   return { progBtfFd: btfFd, funcInfo, ...(lines === undefined ? {} : { lineInfo: lines }) };
+}
+
+/**
+ * The structure and the index of its member that a `struct_ops` program implements, in the kernel's BTF. A program that
+ * no variable refers to says neither, and the kernel refuses it.
+ */
+function structOperation(
+  program: ProgramSpec,
+  kernelBtf: Btf | undefined,
+): { struct: number; member: number } | undefined {
+  if (program.type !== ProgType.StructOps || program.structOps === undefined) return undefined;
+  const where = `program '${program.name}'`;
+  // A flavor, `name___v2`, is another declaration of the same structure.
+  const name = program.structOps.struct.replace(/(?<=[^_])___[^_].*$/, '');
+  const id = kernelBtf?.findByName(name, 'STRUCT');
+  const struct = id === undefined ? undefined : kernelBtf?.type(id);
+  if (id === undefined || struct?.kind !== 'STRUCT') {
+    throw new SkepError(
+      kernelBtf === undefined
+        ? `implements struct ${name}, whose layout the kernel does not give`
+        : `implements struct ${name}, which the kernel's BTF does not have`,
+      { where },
+    );
+  }
+  const wanted = program.structOps.member;
+  const member = struct.members.findIndex((one) => one.name === wanted);
+  if (member >= 0) return { struct: id, member };
+  throw new SkepError(`implements ${name}.${wanted}, but the kernel's struct has no such member`, { where });
 }
 
 /** How the kernel's BTF names what a program attaches to, by attach type (libbpf's libbpf_find_vmlinux_btf_id). */
