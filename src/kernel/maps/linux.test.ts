@@ -53,17 +53,27 @@ function create(row: Row): KernelMap {
   return new KernelMap(memory, 1, attr, golden.cpus);
 }
 
-/** The CPU that commands run on, and an update on another one than the first: what a program there does. */
-let cpu = 0;
+interface ProgramSide {
+  map_lookup(map: number, key: number, cpu: number): number;
+  map_update(map: number, key: number, value: number, flags: bigint, cpu: number): number;
+}
+const program = memory.runtime as unknown as ProgramSide;
 const at = memory.alloc(256) as number;
 
+/** The CPU that commands run on. */
+let cpu = 0;
+
+/** What a program does that looks a key up: whether it is there. */
+function use(map: KernelMap, key: Uint8Array): number {
+  memory.write(at, key);
+  return program.map_lookup(map.address, at, cpu) ? 1 : 0;
+}
+
+/** An update on another CPU than the first, where the kernel's own commands run. */
 function updateOnCpu(map: KernelMap, key: Uint8Array, value: Uint8Array): number {
-  const { map_update } = memory.runtime as unknown as {
-    map_update(map: number, key: number, value: number, flags: bigint, cpu: number): number;
-  };
   memory.write(at, key);
   memory.write(at + 128, value);
-  return map_update(map.address, at, at + 128, 0n, cpu);
+  return program.map_update(map.address, at, at + 128, 0n, cpu);
 }
 
 function run(map: KernelMap, [name, args]: Command): [number, Command[3]] {
@@ -88,6 +98,8 @@ function run(map: KernelMap, [name, args]: Command): [number, Command[3]] {
       const keys = Array.from(map.keys(), hex);
       return [0, map.type === MapType.LpmTrie ? keys : keys.toSorted()];
     }
+    case 'use':
+      return [use(map, must), null];
     case 'memlock':
       return [map.memlock, null];
     case 'update': {

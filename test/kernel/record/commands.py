@@ -41,6 +41,19 @@ def walk(fd, key_size):
     return 0, keys
 
 
+XDP = 6
+
+
+def looker_up(fd, key_size):
+    """A program that looks up the key at the packet's start; it returns whether it is there."""
+    code = insn(0x61, 2, 1, 0) + insn(0x61, 3, 1, 4) + insn(0xBF, 4, 2) + insn(0x07, 4, 0, 0, key_size)
+    code += insn(0xB7, 0) + insn(0x2D, 4, 3, 5) + map_fd(1, fd) + call(1) + insn(0x15, 0, 0, 1) + insn(0xB7, 0, 0, 0, 1)
+    program, log = prog_load(XDP, code + EXIT)
+    if program < 0:
+        raise RuntimeError(log)
+    return program
+
+
 def run(create, commands):
     type_, key_size, value_size = create[0], create[1], create[2]
     fd = map_create(*create)
@@ -49,6 +62,7 @@ def run(create, commands):
         return row
     row["memlock"] = memlock(fd)
     size = slots(type_, value_size)
+    program = looker_up(fd, key_size) if any(command[0] == "use" for command in commands) else -1
     for name, *args in commands:
         # An empty key, of a map without keys, is a null pointer too.
         key = bytes_buffer(args[0]) if args and isinstance(args[0], bytes) and args[0] else None
@@ -73,10 +87,14 @@ def run(create, commands):
             result, out = walk(fd, key_size)
         elif name == "memlock":
             result = memlock(fd)
+        elif name == "use":
+            _, result, _ = test_run(program, args[0].ljust(64, b"\0"))
         elif name == "on":
             os.sched_setaffinity(0, {args[0]})
             result = 0
         row["commands"].append([name, [a.hex() if isinstance(a, bytes) else a for a in args], result, out])
+    if program >= 0:
+        os.close(program)
     os.close(fd)
     return row
 

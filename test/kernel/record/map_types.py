@@ -82,15 +82,27 @@ def lru_commands(entries):
     yield "update", key4(1), b"1"
 
 
-def two_cpu_commands(entries):
-    """Updates on both CPUs, some of keys that are there: each CPU has elements of its own, and takes the other's."""
-    for n in range(1, 4 * entries):
-        yield "on", (n * n // 3 + n // 5) % 2
-        yield "update", key4(n if n % 4 else n // 2), bytes([n & 255])
-        if n % 6 == 0:
-            yield "delete", key4(n - 4)
-        if n % max(entries // 2, 1) == 0:
+def shuffled(seed):
+    """Numbers from 0 to 32767, the same in every Python."""
+    while True:
+        seed = seed * 1103515245 + 12345 & 0x7FFFFFFF
+        yield seed >> 16
+
+
+def used_commands(entries, cpus, seed):
+    """Keys that are set and looked up by programs, on one CPU or two: now mostly the one, now the other."""
+    numbers = shuffled(seed)
+    for n in range(6 * entries):
+        if cpus > 1 and n % 3 == 0:
+            yield "on", next(numbers) % cpus
+        yield "update", key4(next(numbers) % (2 * entries)), bytes([n & 255])
+        for _ in range(next(numbers) % (1 + n // 4 % 12)):
+            yield "use", key4(next(numbers) % (2 * entries))
+        if n % 9 == 0:
+            yield "delete", key4(next(numbers) % (2 * entries))
+        if n % entries == 0:
             yield "keys",
+    yield "keys",
     yield "on", 0
 
 
@@ -182,7 +194,8 @@ def rows():
                 yield sort_keys(run((type_, 4, 6, entries, flags), list(lru_commands(entries))))
     for entries in (1, 2, 3, 9, 24):
         for flags in (0, NO_COMMON_LRU):
-            yield sort_keys(run((LRU_HASH, 4, 6, entries, flags), list(two_cpu_commands(entries))))
+            for cpus in (1, 2):
+                yield sort_keys(run((LRU_HASH, 4, 6, entries, flags), list(used_commands(entries, cpus, entries))))
     yield run((LPM_TRIE, 8, 6, 10, NO_PREALLOC), list(trie_commands()))
     for type_ in (QUEUE, STACK):
         yield run((type_, 0, 6, 4), list(queue_commands()))
