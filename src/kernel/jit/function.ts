@@ -243,7 +243,7 @@ export function translate(input: FunctionInput): void {
     }
   };
 
-  structure(graph, order, input.flow.idom, {
+  structure(input.flow, {
     openBlock: () => body.open(Op.block),
     openLoop: (header) => {
       payment?.begin(header);

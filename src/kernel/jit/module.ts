@@ -74,7 +74,7 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
   const run = module.declare('run', RUN_TYPE, true);
   const traces: Traces = {
     tailCalls: translation.tailCalls,
-    redirects: [...called].some((helper) => helper.name === 'redirect'),
+    redirects: [...called].some((helper) => helper.name.startsWith('redirect')),
     budget: translation.checked && (described.get(0)?.countsItself ?? false),
   };
   for (const { entry, flow, provenance } of plans) {

@@ -6,6 +6,8 @@
 // block through which all edges to its entries go.
 
 import { type Block, blockOf, type Graph, insertBlock, redirect, successors } from './cfg.js';
+import type { Flow } from './flow.js';
+import type { Loop } from './induction.js';
 
 /** Reverse postorder of the graph, and each block's place in it. */
 export interface Order {
@@ -185,13 +187,33 @@ export interface StructureSink {
   ret(slot: number): void;
 }
 
+/** The blocks that come after each loop, by its header: those that only lead out of it, and out of none around it. */
+function behindLoops({ order, idom, loops }: Flow): Map<number, number[]> {
+  const innermost = new Map<number, Loop>();
+  const around = new Map<Loop, Loop | undefined>();
+  for (const loop of [...loops.values()].sort((a, b) => b.members.size - a.members.size)) {
+    around.set(loop, innermost.get(loop.header));
+    for (const id of loop.members) innermost.set(id, loop);
+  }
+  const behind = new Map<number, number[]>();
+  for (const id of order.sequence) {
+    let left: Loop | undefined;
+    let loop = innermost.get(idom.get(id) ?? id);
+    while (loop && !loop.members.has(id)) {
+      left = loop;
+      loop = around.get(loop);
+    }
+    if (!left) continue;
+    const list = behind.get(left.header);
+    if (list) list.push(id);
+    else behind.set(left.header, [id]);
+  }
+  return behind;
+}
+
 /** Writes a reducible graph to `sink`. Uses no recursion: programs may be deep. */
-export function structure(
-  graph: Graph,
-  order: Order,
-  idom: ReadonlyMap<number, number>,
-  sink: StructureSink,
-): void {
+export function structure(flow: Flow, sink: StructureSink): void {
+  const { graph, order, idom } = flow;
   const at = (id: number): number => order.index.get(id) ?? -1;
   const forwardIn = new Map<number, number>();
   const headers = new Set<number>();
@@ -202,11 +224,13 @@ export function structure(
       else forwardIn.set(to, (forwardIn.get(to) ?? 0) + (exit.kind === 'dispatch' ? 2 : 1));
     }
   }
+  const behind = behindLoops(flow);
+  const isBehind = new Set([...behind.values()].flat());
   const isMerge = (id: number): boolean => (forwardIn.get(id) ?? 0) > 1;
   const mergesUnder = new Map<number, number[]>();
   for (const id of order.sequence) {
     const parent = idom.get(id);
-    if (parent === undefined || !isMerge(id)) continue;
+    if (parent === undefined || !isMerge(id) || isBehind.has(id)) continue;
     const list = mergesUnder.get(parent);
     if (list) list.push(id);
     else mergesUnder.set(parent, [id]);
@@ -227,31 +251,33 @@ export function structure(
     enclosing.pop();
     sink.close();
   };
-  const leads = (from: number, to: number): boolean => at(to) <= at(from) || isMerge(to);
+  const leads = (from: number, to: number): boolean => at(to) <= at(from) || isMerge(to) || isBehind.has(to);
   const goTo = (from: number, to: number) => {
     if (leads(from, to)) sink.jump(depthOf(to));
     else later(() => tree(to));
   };
-  const tree = (id: number) => {
-    const merges = [...(mergesUnder.get(id) ?? [])].sort((a, b) => at(b) - at(a));
-    if (headers.has(id)) {
-      sink.openLoop(id);
-      enclosing.push(id);
-      later(() => within(id, merges), close);
-    } else within(id, merges);
-  };
-  const within = (id: number, merges: number[]) => {
-    const [outer, ...rest] = merges;
-    if (outer !== undefined) {
+  /** `inner`, in blocks that end where each of `ends` begins, which follow; later ones further out. */
+  const inBlocks = (ends: readonly number[], inner: () => void) => {
+    const sorted = [...ends].sort((a, b) => at(a) - at(b));
+    for (const end of sorted.toReversed()) {
       sink.openBlock();
-      enclosing.push(outer);
-      later(
-        () => within(id, rest),
-        close,
-        () => tree(outer),
-      );
+      enclosing.push(end);
+    }
+    later(inner, ...sorted.flatMap((end) => [close, () => tree(end)]));
+  };
+  const tree = (id: number) => {
+    const inside = () => inBlocks(mergesUnder.get(id) ?? [], () => write(id));
+    if (!headers.has(id)) {
+      inside();
       return;
     }
+    inBlocks(behind.get(id) ?? [], () => {
+      sink.openLoop(id);
+      enclosing.push(id);
+      later(inside, close);
+    });
+  };
+  const write = (id: number) => {
     const block = blockOf(graph, id);
     sink.body(block);
     const { exit } = block;
