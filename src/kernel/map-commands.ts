@@ -75,7 +75,7 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
-    this.#map(fd, 'BPF_MAP_UPDATE_ELEM', 'write').update(key, value, flags);
+    this.#map(fd, 'BPF_MAP_UPDATE_ELEM', 'write').update(key, value, flags, fd);
   }
 
   async mapDeleteElem(fd: Fd, key: Uint8Array): Promise<void> {

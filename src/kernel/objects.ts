@@ -46,6 +46,8 @@ interface Entry {
   readonly object: KernelObject;
   readonly destroy: () => void;
   holders: number;
+  /** Those of the holders that are descriptors. */
+  descriptors: number;
 }
 
 /** Linux's descriptors 0 to 2 are taken in every process. */
@@ -71,7 +73,7 @@ export class ObjectTable {
 
   /** A new object with one holder, its descriptor. `destroy` runs when the last holder goes. */
   add<K extends Kind>(kind: K, object: Kinds[K], destroy: () => void): Fd {
-    const entry: Entry = { kind, object, destroy, holders: 0 };
+    const entry: Entry = { kind, object, destroy, holders: 0, descriptors: 0 };
     this.#entries.set(object, entry);
     if (isNumbered(entry.kind)) this.#ids[entry.kind].add(object.id, entry);
     return this.#open(entry);
@@ -81,6 +83,7 @@ export class ObjectTable {
     const fd = this.#free.pop() ?? this.#next++;
     this.#byFd.set(fd, entry);
     entry.holders++;
+    entry.descriptors++;
     return fd;
   }
 
@@ -155,6 +158,8 @@ export class ObjectTable {
     this.#byFd.delete(fd);
     this.#modes.delete(fd);
     this.#free.push(fd);
+    entry.descriptors--;
+    if (entry.kind === 'map') (entry.object as KernelMapObject).map.released(fd, entry.descriptors === 0);
     this.drop(entry.object);
   }
 

@@ -2,7 +2,7 @@
 // redirection, and lookups in maps of maps. Each program returns what it is about in r0.
 
 import type { Fd } from '../../src/bpf/bpf.js';
-import { MapType, ProgType } from '../../src/bpf/types.js';
+import { MapFlag, MapType, ProgType } from '../../src/bpf/types.js';
 import { assemble, encode } from '../../src/isa/index.js';
 import type { Scenario } from './scenarios.js';
 import { type Recorder, u32 } from './transcript.js';
@@ -375,4 +375,64 @@ const ringsInside: Scenario = {
   },
 };
 
-export const programScenarios: readonly Scenario[] = [...rings, perf, ...redirects, ...inside, ringsInside];
+/** Runs until the answer is `wanted`: Linux lets go of programs a little later. */
+async function until(wanted: number, run: () => Promise<number>): Promise<number> {
+  let answer = await run();
+  for (let n = 0; n < 200 && answer !== wanted; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    answer = await run();
+  }
+  return answer;
+}
+
+const descriptors: Scenario[] = [
+  {
+    name: 'what a program array holds when its descriptors go',
+    async run(r) {
+      const array = await r.kernel.mapCreate({
+        type: MapType.ProgArray,
+        keySize: 4,
+        valueSize: 4,
+        maxEntries: 2,
+      });
+      const again = await r.kernel.mapGetFdById((await r.kernel.mapInfo(array)).id);
+      await r.kernel.mapUpdateElem(array, u32(1), u32(await load(r, `r0 = 9${exit}`, [])));
+      const caller = await load(r, `r1 = r6\nr2 = map 0\nr3 = 1\ncall 12\nr0 = 5${exit}`, [array]);
+      const run = async () => (await r.kernel.progTestRun(caller, { dataIn: packet })).retval;
+      await r.note('with two', run());
+      await r.kernel.close(array);
+      await r.note('with one', run());
+      await r.kernel.close(again);
+      await r.note('with none', until(5, run));
+    },
+  },
+  ...[0, MapFlag.PreserveElems].map((flags) => ({
+    name: `what a perf event array with flags ${flags} holds when its descriptors go`,
+    async run(r: Recorder) {
+      const attr = { type: MapType.PerfEventArray, keySize: 4, valueSize: 4, maxEntries: 2, flags } as const;
+      const [array, other] = [await r.kernel.mapCreate(attr), await source(r)];
+      const again = r.opened(await r.kernel.mapGetFdById((await r.kernel.mapInfo(array)).id));
+      const buffer = r.opened(await r.kernel.perfBufferOpen(0, 4096));
+      await r.kernel.mapUpdateElem(array, u32(0), u32(buffer));
+      await r.kernel.mapUpdateElem(again, u32(1), u32(buffer));
+      const programs = [
+        await load(r, send('0', 4), [array, other]),
+        await load(r, send('1', 4), [array, other]),
+      ];
+      const run = async (index: number) =>
+        (await r.kernel.progTestRun(programs[index] ?? -1, { dataIn: packet })).retval | 0;
+      for (const index of [0, 1]) await r.note(`slot ${index}`, run(index));
+      await r.kernel.close(array);
+      for (const index of [0, 1]) await r.note(`slot ${index}, the first descriptor closed`, run(index));
+    },
+  })),
+];
+
+export const programScenarios: readonly Scenario[] = [
+  ...rings,
+  perf,
+  ...redirects,
+  ...inside,
+  ringsInside,
+  ...descriptors,
+];

@@ -169,12 +169,13 @@ export class KernelMap {
 
   /** This map, as its elements see it. */
   #referring(surroundings: MapSurroundings): ReferringMap {
-    const { type, address, valueSize, maxEntries, inner } = this;
+    const { type, address, valueSize, maxEntries, flags, inner } = this;
     return {
       type,
       address,
       valueSize,
       maxEntries,
+      flags,
       inner,
       cpus: this.#cpus,
       memory: this.#memory,
@@ -267,14 +268,14 @@ export class KernelMap {
     return this.#memory.read(to, this.transferSize);
   }
 
-  /** Sets the value of a key; `flags` is an UpdateFlag. Where values stand for objects, it is a descriptor. */
-  update(key: Uint8Array, value: Uint8Array, flags = 0): void {
+  /** Sets the value of a key; `flags` is an UpdateFlag. Where values stand for objects, it is a descriptor. `by` is the map's own. */
+  update(key: Uint8Array, value: Uint8Array, flags = 0, by: Fd = -1): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     this.#mayWrite(command);
     this.#checkValue(command, value);
     if (this.#references) {
       if (flags & UpdateFlag.Lock) this.#flags(command, flags);
-      this.#references.update(this.#putKey(command, key), value, flags);
+      this.#references.update(this.#putKey(command, key), value, flags, by);
       return;
     }
     const wide = updateFlags[flags];
@@ -326,6 +327,11 @@ export class KernelMap {
   freeze(): void {
     this.#mayWrite('BPF_MAP_FREEZE');
     this.#frozen = true;
+  }
+
+  /** A descriptor of this map was closed, maybe the last one: some types then let go of what is in them. */
+  released(fd: Fd, last: boolean): void {
+    this.#references?.released?.(fd, last);
   }
 
   /** Gives the memory back. Programs must not refer to the map any more; nor may it be used. */

@@ -1,6 +1,7 @@
 // BPF_MAP_TYPE_PROG_ARRAY: programs that bpf_tail_call jumps to. A slot in linear memory holds the address
 // of a Program (runtime/layout.ts), 0 when it is empty; programs cannot read it.
 
+import type { Fd } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapType, type ProgType } from '../../bpf/types.js';
 import { arrayMemlock } from './array.js';
@@ -23,7 +24,11 @@ function programs(map: ReferringMap): References {
       'the array holds programs of another type, and a tail call stays within one type',
     );
   });
-  return Object.assign(slots, { claim, owner: () => owner });
+  // Programs that reach each other through the array also hold it: without a descriptor it lets them go.
+  const released = (_fd: Fd, last: boolean): void => {
+    if (last) slots.clear();
+  };
+  return Object.assign(slots, { claim, owner: () => owner, released });
 }
 
 export const progArray: MapTypeDefinition = {

@@ -47,6 +47,8 @@ export interface ReferringMap {
   readonly address: number;
   readonly valueSize: number;
   readonly maxEntries: number;
+  /** MapFlag bits. */
+  readonly flags: number;
   readonly cpus: number;
   readonly memory: KernelMemory;
   readonly surroundings: MapSurroundings;
@@ -59,10 +61,13 @@ export interface ReferringMap {
 /** The commands on elements that are no plain bytes. A key is the address where it lies. */
 export interface References {
   lookup(key: number): Uint8Array;
-  update(key: number, value: Uint8Array, flags: number): void;
+  /** `by` is the descriptor of the map that is used. */
+  update(key: number, value: Uint8Array, flags: number, by: Fd): void;
   delete(key: number): void;
   /** Where there is no walk over keys: throws why. */
   nextKey?(): never;
+  /** A descriptor of the map was closed, maybe the last one: what goes with it. */
+  released?(fd: Fd, last: boolean): void;
   /** Lets go of everything. */
   clear(): void;
   /** Of a program array: the type of all programs in it and of those that use it; undefined before the first. */

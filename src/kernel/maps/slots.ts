@@ -36,7 +36,7 @@ export class Slots implements References {
     return u32Bytes(held.id);
   }
 
-  update(key: number, value: Uint8Array, flags: number): void {
+  update(key: number, value: Uint8Array, flags: number, _by: Fd): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     if (flags !== UpdateFlag.Any) {
       throw new BpfError(command, Errno.EINVAL, `flags 0x${flags.toString(16)} mean nothing here`);
@@ -52,19 +52,21 @@ export class Slots implements References {
   delete(key: number): void {
     const command = 'BPF_MAP_DELETE_ELEM';
     const index = this.#index(command, key);
+    if (!this.drop(index)) throw new BpfError(command, Errno.ENOENT);
+  }
+
+  /** Empties a slot; false when it was empty. */
+  protected drop(index: number): boolean {
     const held = this.#held.get(index);
-    if (!held) throw new BpfError(command, Errno.ENOENT);
+    if (!held) return false;
     this.#held.delete(index);
     this.#set(index, 0);
     held.release();
+    return true;
   }
 
   clear(): void {
-    for (const [index, held] of this.#held) {
-      this.#set(index, 0);
-      held.release();
-    }
-    this.#held.clear();
+    for (const index of [...this.#held.keys()]) this.drop(index);
   }
 
   #index(command: string, key: number): number {
