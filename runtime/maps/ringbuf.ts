@@ -33,8 +33,6 @@ const BPF_RB_PROD_POS: u64 = 3;
 @unmanaged class Ring {
   consumer: u64 = 0;
   producer: u64 = 0;
-  /** The oldest record that was still being written when a reservation last looked. */
-  pending: u64 = 0;
   wakeups: u32 = 0;
 }
 
@@ -79,18 +77,6 @@ function ringOfRecord(record: usize): usize {
   return load<usize>(data - sizeof<usize>());
 }
 
-/** Where records begin that are still being written, as far as the first of them. */
-function oldestPending(map: usize, ring: Ring): u64 {
-  let position = ring.pending;
-  while (position < ring.producer) {
-    const header = load<u32>(headerAt(map, position));
-    if (header & BUSY) break;
-    position += taken(lengthOf(header));
-  }
-  ring.pending = position;
-  return position;
-}
-
 /** Room for a record of `size` bytes: the address of its data, or 0 when there is none. */
 export function ringbuf_reserve(map: usize, size: u64): usize {
   if (size > LARGEST_RECORD) return 0;
@@ -99,7 +85,7 @@ export function ringbuf_reserve(map: usize, size: u64): usize {
   const mask = maskOf(map);
   if (length > mask + 1) return 0;
   const end = ring.producer + length;
-  if (end - ring.consumer > mask || end - oldestPending(map, ring) > mask) return 0;
+  if (end - ring.consumer > mask) return 0;
   const header = headerAt(map, ring.producer);
   const page = ((header - changetype<BpfMap>(map).values) as u32) / PAGE + PAGES_BEFORE;
   store<u32>(header, (size as u32) | BUSY);
