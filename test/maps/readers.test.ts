@@ -91,10 +91,11 @@ function readers(open: () => { kernel: Bpf } & Disposable): void {
   ])('a record that is submitted with flags %i %s a wait', async (flags, what) => {
     await loaded(flags, async (collection, kernel) => {
       const { fd } = collection.map('rb');
-      const timeout = what === 'ends' ? 5000 : 200;
+      const timeout = what === 'ends' ? 5000 : 600;
       const began = performance.now();
       const wait = kernel.poll([fd], timeout);
-      setTimeout(() => void send(collection, 7), 20);
+      // By then the wait has begun.
+      setTimeout(() => void send(collection, 7), 200);
       expect(await wait).toEqual([fd]);
       expect(performance.now() - began < timeout - 20 ? 'ends' : 'does not end').toBe(what);
       expect(numbers(await collection.ringbuf('rb').consume())).toEqual([7]);
