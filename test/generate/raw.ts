@@ -27,8 +27,16 @@ import {
   store,
 } from '../../src/isa/index.js';
 import { type Code, link, type Statement } from './code.js';
-import { conditional, INNER, loop, OUTER } from './control.js';
-import { clearScalars, FRAME_POINTER, memory, PACKET, SCALARS, SCALARS_SIZE } from './memory.js';
+import { behindMayGoto, conditional, INNER, loop, loopWithMayGoto, OUTER } from './control.js';
+import {
+  clearScalars,
+  compareExchange,
+  FRAME_POINTER,
+  memory,
+  PACKET,
+  SCALARS,
+  SCALARS_SIZE,
+} from './memory.js';
 import { arithmetic, edge, imm, register, rotation, size, value64 } from './scalars.js';
 
 /** A program and the packet to run it on. */
@@ -98,16 +106,22 @@ function statements(scope: Scope, depth: number, length: number): Statement {
     { weight: 3, arbitrary: edge },
     { weight: 1, arbitrary: rotation },
     { weight: 5, arbitrary: memory },
+    { weight: 1, arbitrary: compareExchange },
   ];
   if (scope.unverifiable) {
     simple.push({ weight: 1, arbitrary: computed }, { weight: 1, arbitrary: legacyLoad });
   }
   if (scope.callees.length > 0) simple.push({ weight: 1, arbitrary: call(scope.callees) });
   if (depth > 0) {
-    simple.push({ weight: 4, arbitrary: conditional(statements(scope, depth - 1, 4)) });
+    const body = statements(scope, depth - 1, 4);
+    simple.push({ weight: 3, arbitrary: conditional(body) }, { weight: 1, arbitrary: behindMayGoto(body) });
     if (scope.loops > 0) {
       const inside = statements({ ...scope, loops: scope.loops - 1 }, depth - 1, 4);
-      simple.push({ weight: 2, arbitrary: loop(inside, scope.loops === 2 ? OUTER : INNER) });
+      const counter = scope.loops === 2 ? OUTER : INNER;
+      simple.push(
+        { weight: 2, arbitrary: loop(inside, counter) },
+        { weight: 1, arbitrary: loopWithMayGoto(inside, counter) },
+      );
     }
   }
   return fc.array(fc.oneof(...simple), { maxLength: length }).map((parts) => parts.flat());

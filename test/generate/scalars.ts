@@ -19,7 +19,8 @@ import type { Statement } from './code.js';
 export const DATA = [0, 1, 2, 3, 4, 5, 7] as const;
 
 export const bits = fc.constantFrom(32 as const, 64 as const);
-export const register = fc.constantFrom(...DATA);
+/** A few more often than the others, so that one statement works on what another has made. */
+export const register = fc.constantFrom(...DATA, 0 as const, 1 as const, 1 as const, 2 as const);
 export const size = fc.constantFrom(1 as const, 2 as const, 4 as const, 8 as const);
 
 /** Immediates, often at the edges. */
@@ -79,22 +80,26 @@ export function operandFor(op: AluName, value: number, width: 32 | 64): number {
   return /div|mod/.test(op) && value === 0 ? 3 : value;
 }
 
-export const arithmetic: Statement = fc.oneof(
-  fc
-    .tuple(fc.constantFrom(...OPERATIONS), register, imm, bits)
-    .map(([op, dst, value, width]) => [alu(op, dst, operandFor(op, value, width), width)]),
-  fc
-    .tuple(fc.constantFrom(...OPERATIONS), register, register, bits)
-    .map(([op, dst, src, width]) => [alu(op, dst, reg(src), width)]),
-  fc.tuple(register, bits).map(([dst, width]) => [neg(dst, width)]),
-  fc
-    .tuple(fc.constantFrom('le', 'be', 'bswap'), register, fc.constantFrom(16, 32, 64))
-    .map(([to, dst, width]) => [byteOrder(to, dst, width)]),
-  fc
-    .tuple(register, register, fc.constantFrom(8, 16, 32), bits)
-    .map(([dst, src, from, width]) => [movsx(dst, src, from, from === 32 ? 64 : width)]),
-  fc.tuple(register, value64).map(([dst, value]) => [loadImm64(dst, value)]),
-);
+/** One operation on registers of these. */
+export const arithmeticOn = (register: fc.Arbitrary<number>): Statement =>
+  fc.oneof(
+    fc
+      .tuple(fc.constantFrom(...OPERATIONS), register, imm, bits)
+      .map(([op, dst, value, width]) => [alu(op, dst, operandFor(op, value, width), width)]),
+    fc
+      .tuple(fc.constantFrom(...OPERATIONS), register, register, bits)
+      .map(([op, dst, src, width]) => [alu(op, dst, reg(src), width)]),
+    fc.tuple(register, bits).map(([dst, width]) => [neg(dst, width)]),
+    fc
+      .tuple(fc.constantFrom('le', 'be', 'bswap'), register, fc.constantFrom(16, 32, 64))
+      .map(([to, dst, width]) => [byteOrder(to, dst, width)]),
+    fc
+      .tuple(register, register, fc.constantFrom(8, 16, 32), bits)
+      .map(([dst, src, from, width]) => [movsx(dst, src, from, from === 32 ? 64 : width)]),
+    fc.tuple(register, value64).map(([dst, value]) => [loadImm64(dst, value)]),
+  );
+
+export const arithmetic: Statement = arithmeticOn(register);
 
 /** An operation on two numbers that are known, so that its edges are met: random registers are hardly ever equal. */
 export const edge: Statement = fc.oneof(

@@ -78,14 +78,25 @@ const context = (dst = 1): Instruction => load(8, dst, FRAME_POINTER, CONTEXT);
 /** A number in `dst` from another register, which keeps it if it is the same. */
 const small = (dst: number, src: number, mask: number): Code => [mov(dst, reg(src)), alu('and', dst, mask)];
 
-/** A key of the maps: known, or from data. */
-const key: fc.Arbitrary<Code> = fc
-  .tuple(fc.oneof(fc.nat(4), register.map(reg)), fc.nat(SCALARS_SIZE / 8 - 1))
-  .map(([value, n]) => {
-    const at = SCALARS + n * 8;
-    const number = typeof value === 'number' ? [mov(2, value)] : small(2, value.register, 7);
-    return [...number, store(4, FRAME_POINTER, at, reg(2)), mov(2, reg(FRAME_POINTER)), alu('add', 2, at)];
-  });
+/** The address of a key in r2: a known number, data, or bytes somewhere. */
+const key: fc.Arbitrary<Code> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(fc.oneof(fc.nat(4), register.map(reg)), fc.nat(SCALARS_SIZE / 8 - 1))
+      .map(([value, n]) => {
+        const at = SCALARS + n * 8;
+        const number = typeof value === 'number' ? [mov(2, value)] : small(2, value.register, 7);
+        return [
+          ...number,
+          store(4, FRAME_POINTER, at, reg(2)),
+          mov(2, reg(FRAME_POINTER)),
+          alu('add', 2, at),
+        ];
+      }),
+  },
+  { weight: 1, arbitrary: readable.map((address) => address(2, 4)) },
+);
 
 const MAPS_TO_CHANGE = ['array', 'hash', 'percpu', 'perhash', 'globals'] as const;
 

@@ -138,23 +138,27 @@ const packetChecked: fc.Arbitrary<Target> = fc
   .record({
     offset: fc.oneof(fc.nat(200), bound),
     most: fc.integer({ min: 1, max: 250 }),
+    /** A second index on top, as with a header behind a header of any length. */
+    more: fc.option(bound, { freq: 4 }),
     size: fc.integer({ min: 8, max: 40 }),
     beyond,
     meta: fc.nat(5).map((n) => n === 0),
     value: imm,
   })
-  .map(({ offset, most, size, beyond, meta, value }) => ({
+  .map(({ offset, most, more, size, beyond, meta, value }) => ({
     reach: (registers) => {
       const { p, q, u, t } = registers;
-      const start = meta
-        ? [...contextField(p, 'data_meta'), ...contextField(q, 'data')]
-        : [
-            ...(typeof offset === 'number' ? [] : offset.make(registers, most)),
-            mov(p, reg(PACKET_POINTER)),
-            alu('add', p, typeof offset === 'number' ? offset : reg(t)),
-            ...contextField(q, 'data_end'),
-          ];
-      return [...start, mov(u, reg(p)), alu('add', u, size), ...beyond(u, q), mov(q, value), mov(u, reg(0))];
+      const compare = [mov(u, reg(p)), alu('add', u, size), ...beyond(u, q), mov(q, value), mov(u, reg(0))];
+      if (meta) return [...contextField(p, 'data_meta'), ...contextField(q, 'data'), ...compare];
+      const second = more ? [...more.make({ ...registers, t: u }, most), alu('add', p, reg(u))] : [];
+      return [
+        ...(typeof offset === 'number' ? [] : offset.make(registers, most)),
+        mov(p, reg(PACKET_POINTER)),
+        alu('add', p, typeof offset === 'number' ? offset : reg(t)),
+        ...second,
+        ...contextField(q, 'data_end'),
+        ...compare,
+      ];
     },
     size,
     rights: PACKET_BYTES,

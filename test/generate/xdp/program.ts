@@ -21,10 +21,12 @@ import {
   reg,
   store,
 } from '../../../src/isa/index.js';
+import { chain } from '../chain.js';
 import { type Code, type FunctionCode, link, type Statement } from '../code.js';
-import { conditional, INNER, loop, OUTER } from '../control.js';
+import { behindMayGoto, conditional, INNER, leave, loop, loopWithMayGoto, OUTER } from '../control.js';
 import {
   clearScalars,
+  compareExchange,
   FRAME_POINTER,
   memory,
   PACKET,
@@ -37,6 +39,7 @@ import { arithmetic, DATA, edge, imm, rotation, value64 } from '../scalars.js';
 import { ARGUMENT, CONTEXT, contextField, HELD_COUNT, held, loadValue, refresh } from './frame.js';
 import { adjust, type Callee, callFunction, helpers, tailCall } from './helpers.js';
 import { type Slot, throughPointer } from './pointers.js';
+import { walk } from './walk.js';
 
 /** A program, with maps by their number in MAPS, and the packets to run it on, one after the other. */
 export interface XdpProgram {
@@ -51,6 +54,8 @@ interface Scope {
   /** Helpers may move the packet. */
   readonly moves: boolean;
   readonly tailCalls: boolean;
+  /** Not in loops, nor in functions that loops may call. */
+  readonly mayGoto: boolean;
   readonly slots: readonly Slot[];
   /** Pointers that are held. */
   readonly held: number;
@@ -65,12 +70,16 @@ const CALLEES: readonly Callee[] = [
 /** A sequence of statements of at most `length`. */
 function statements(scope: Scope, depth: number, length: number): Statement {
   const parts: fc.WeightedArbitrary<Code>[] = [
-    { weight: 6, arbitrary: arithmetic },
+    { weight: 4, arbitrary: arithmetic },
     { weight: 3, arbitrary: edge },
     { weight: 1, arbitrary: rotation },
     { weight: 4, arbitrary: memory },
+    { weight: 1, arbitrary: compareExchange },
+    { weight: 3, arbitrary: chain },
     { weight: 2, arbitrary: helpers },
+    { weight: 1, arbitrary: leave },
   ];
+  if (scope.loops === 2) parts.push({ weight: 2, arbitrary: walk });
   if (scope.moves) parts.push({ weight: 1, arbitrary: adjust });
   if (scope.tailCalls) parts.push({ weight: 1, arbitrary: tailCall });
   if (scope.callees.length > 0)
@@ -82,13 +91,26 @@ function statements(scope: Scope, depth: number, length: number): Statement {
     parts.push({ weight: 5, arbitrary: throughPointer({ slots: scope.slots, free, body }) });
   }
   if (depth > 0) {
-    parts.push({ weight: 3, arbitrary: conditional(statements(scope, depth - 1, 3)) });
+    const body = statements(scope, depth - 1, 3);
+    parts.push({ weight: 3, arbitrary: conditional(body) });
+    if (scope.mayGoto) {
+      // What a round makes does not depend on the round before, so that the verifier comes to an end.
+      const inside = fc
+        .array(fc.oneof(edge, memory), { maxLength: 3 })
+        .map((all: readonly Code[]) => all.flat());
+      parts.push(
+        { weight: 1, arbitrary: behindMayGoto(body) },
+        { weight: 1, arbitrary: loopWithMayGoto(inside, INNER) },
+      );
+    }
     if (scope.loops > 0) {
-      const inside = statements({ ...scope, loops: scope.loops - 1 }, depth - 1, 3);
+      const inside = statements({ ...scope, loops: scope.loops - 1, mayGoto: false }, depth - 1, 3);
       parts.push({ weight: 2, arbitrary: loop(inside, scope.loops === 2 ? OUTER : INNER) });
     }
   }
-  return fc.array(fc.oneof(...parts), { maxLength: length }).map((all) => all.flat());
+  return fc
+    .array(fc.oneof(...parts), { minLength: 1, maxLength: length, size: 'max' })
+    .map((all) => all.flat());
 }
 
 /** Data to begin with: known numbers, and bytes of the packet, of which the verifier knows nothing. */
@@ -117,12 +139,12 @@ const inMain = (data: Code): Code => [
   ...data,
 ];
 
-const inFunction = (data: Code): Code => [
+/** Not every function reads all of its arguments. */
+const inFunction = (data: Code, copies: boolean): Code => [
   store(8, FRAME_POINTER, CONTEXT, reg(1)),
   store(8, FRAME_POINTER, ARGUMENT, reg(3)),
   mov(PACKET_POINTER, reg(2)),
-  mov(1, reg(4)),
-  mov(2, reg(5), 32),
+  ...(copies ? [mov(1, reg(4)), mov(2, reg(5), 32)] : [mov(1, 1), mov(2, -2)]),
   mov(3, 3),
   ...clearScalars,
   ...data,
@@ -153,6 +175,7 @@ const main = (depth: number, length: number): fc.Arbitrary<FunctionCode> =>
           callees: CALLEES,
           moves: true,
           tailCalls: true,
+          mayGoto: true,
           slots: [{ at: ARGUMENT, atomic: true }],
           held: 0,
         },
@@ -174,12 +197,14 @@ const subprogram = (
     callees: CALLEES.filter((callee) => callee.number > number),
     moves,
     tailCalls: false,
+    mayGoto: false,
     slots: [{ at: ARGUMENT, atomic: !packetArgument }],
     held: 0,
   };
-  return fc
-    .tuple(beginning, statements(scope, depth, length))
-    .map(([data, code]) => ({ body: [...inFunction(data), ...code], epilogue: [...foldFrame, exit()] }));
+  return fc.tuple(beginning, fc.boolean(), statements(scope, depth, length)).map(([data, copies, code]) => ({
+    body: [...inFunction(data, copies), ...code],
+    epilogue: [...foldFrame, exit()],
+  }));
 };
 
 const packet: fc.Arbitrary<Uint8Array> = fc
@@ -201,7 +226,7 @@ const packet: fc.Arbitrary<Uint8Array> = fc
 /** Random programs with two or three packets each. */
 export const xdpProgram: fc.Arbitrary<XdpProgram> = fc
   .record({
-    functions: fc.tuple(main(3, 12), subprogram(1, 1, 2, 5), subprogram(2, 1, 2, 5), subprogram(3, 0, 1, 5)),
+    functions: fc.tuple(main(3, 14), subprogram(1, 2, 2, 5), subprogram(2, 2, 2, 5), subprogram(3, 2, 1, 5)),
     packets: fc.array(packet, { minLength: 1, maxLength: 3 }),
   })
   .map(({ functions, packets }) => ({ insns: link(functions), packets }));
