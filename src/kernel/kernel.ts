@@ -404,6 +404,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
       memory: this.#memory,
       arena: this.#arena,
       program: program.parts.runnable,
+      expectedAttachType: program.parts.expectedAttachType,
       budget: this.#budget,
       now: () => performance.now() * 1e6,
       withClock: (clock, body) => {

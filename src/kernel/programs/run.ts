@@ -1,6 +1,7 @@
 // What a run of a program needs of the kernel around it.
 
 import type { RunFault } from '../../bpf/bpf.js';
+import type { AttachType } from '../../bpf/types.js';
 import type { RunnableProgram } from '../engine.js';
 import type { Fault } from '../memory/fault.js';
 import type { KernelMemory } from '../memory/memory.js';
@@ -10,6 +11,8 @@ export interface ProgramRun {
   readonly memory: KernelMemory;
   readonly arena: FrameArena;
   readonly program: RunnableProgram;
+  /** Where the program said it would be attached; 0 when it did not say. */
+  readonly expectedAttachType: AttachType | 0;
   /** Instructions that one run may take, where the engine counts them (EmulatedKernelOptions). */
   readonly budget: number;
   /** Nanoseconds of the host's clock. */

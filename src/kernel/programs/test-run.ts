@@ -2,6 +2,7 @@
 
 import type { ProgTestRunAttr, ProgTestRunResult } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
+import { AttachType } from '../../bpf/types.js';
 import { layout } from '../memory/memory.js';
 import type { ProgramRun } from './run.js';
 
@@ -14,7 +15,10 @@ const CONTEXT_SIZE = 24;
 
 /** BPF_PROG_TEST_RUN (Linux: bpf_prog_test_run_xdp). */
 export async function testRun(run: ProgramRun, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
-  const { memory } = run;
+  const { memory, expectedAttachType: attach } = run;
+  if (attach === AttachType.XdpDevmap || attach === AttachType.XdpCpumap) {
+    refuse('programs that devmaps and cpumaps run cannot be test-run');
+  }
   const { dataIn = new Uint8Array(0), repeat = 1, flags = 0, dataSizeOut = 0 } = attr;
   if (flags !== 0) refuse(`flags 0x${(flags >>> 0).toString(16)}: none is supported for XDP yet`);
   if (!Number.isInteger(repeat) || repeat < 0 || repeat > 0xffffffff) refuse(`repeat is ${repeat}`);
