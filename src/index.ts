@@ -5,6 +5,16 @@ export * from './bpf/bpf.js';
 export { BpfError, Errno, errnoMessage, errnoName } from './bpf/errno.js';
 export * from './bpf/types.js';
 export * from './btf/index.js';
+export {
+  type CompareOptions,
+  type Comparison,
+  compare,
+  type Difference,
+  type Expected,
+  type Kernel as ComparedKernel,
+  memberBytes,
+  type RunInput,
+} from './compare/index.js';
 export * from './elf/index.js';
 export * as isa from './isa/index.js';
 export { type ModuleCompiler, useModuleCompiler } from './kernel/jit/compiler.js';

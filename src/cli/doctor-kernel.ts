@@ -1,21 +1,25 @@
 // The kernel of this machine: whether programs can run in it (`--kernel linux`, `skep compare`), and what it has.
 
-import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { SkepError } from '../base/error.js';
+import type { Bpf } from '../bpf/bpf.js';
 import { BpfError } from '../bpf/errno.js';
-import { LinuxKernel } from '../linux/index.js';
+import { mapTypeName, progTypeName } from '../bpf/types.js';
+import {
+  effectiveCapabilities,
+  LinuxKernel,
+  mounts,
+  probeFeatures,
+  readKernelBtf,
+  sysctl,
+  unprivilegedBpf,
+} from '../linux/index.js';
 import { tracefs } from '../linux/tracefs.js';
 import type { Check, CheckGroup } from './doctor.js';
 import { size } from './text.js';
 
-const VMLINUX = '/sys/kernel/btf/vmlinux';
-
-/** Capabilities that matter here (linux/capability.h), by their bit. */
-const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const;
-
-export function kernelChecks(): CheckGroup {
+export async function kernelChecks(): Promise<CheckGroup> {
   const group = { name: 'Linux', for: 'skep run --kernel linux, skep compare' };
   const linux = process.platform === 'linux';
   const system: Check = {
@@ -30,7 +34,10 @@ export function kernelChecks(): CheckGroup {
         }),
   };
   if (!linux) return { ...group, checks: [system, koffi()] };
-  return { ...group, checks: [system, koffi(), rights(), bpf(), jit(), btf(), trace()] };
+  return {
+    ...group,
+    checks: [system, koffi(), rights(), ...(await bpf()), jit(), btf(), trace(), bpffs()],
+  };
 }
 
 function koffi(): Check {
@@ -47,44 +54,61 @@ function koffi(): Check {
   }
 }
 
-/** What this process may do: the bits of CapEff in /proc/self/status. */
+/** What this process may do. */
 function rights(): Check {
-  const status = textOf('/proc/self/status') ?? '';
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  const held = Object.entries(CAPABILITIES).filter(([, bit]) => (effective >> BigInt(bit)) & 1n);
-  const names = held.map(([name]) => name);
-  const ok =
-    names.includes('CAP_SYS_ADMIN') || (names.includes('CAP_BPF') && names.includes('CAP_NET_ADMIN'));
+  const held = [...(effectiveCapabilities() ?? [])].map((name) => `CAP_${name}`);
+  const ok = held.includes('CAP_SYS_ADMIN') || (held.includes('CAP_BPF') && held.includes('CAP_NET_ADMIN'));
   const who = process.getuid?.() === 0 ? 'root' : `user ${process.getuid?.() ?? '?'}`;
-  const disabled = textOf('/proc/sys/kernel/unprivileged_bpf_disabled')?.trim();
-  const others = disabled === undefined || disabled === '0' ? '' : '; unprivileged BPF is switched off';
+  const forbidden = unprivilegedBpf();
+  const others =
+    forbidden === undefined || forbidden === 'allowed' ? '' : `; BPF without them is ${forbidden}`;
   return {
     name: 'rights',
     ok,
-    detail: `${who}, ${names.length > 0 ? `with ${names.join(', ')}` : `without CAP_BPF and CAP_NET_ADMIN${others}`}`,
+    detail: `${who}, ${held.length > 0 ? `with ${held.join(', ')}` : `without CAP_BPF and CAP_NET_ADMIN${others}`}`,
     ...(ok ? {} : { advice: 'Run this with sudo, or give CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.' }),
   };
 }
 
-/** Whether bpf(2) answers. */
-function bpf(): Check {
+/** Whether bpf(2) answers, and what it has. */
+async function bpf(): Promise<Check[]> {
   try {
-    new LinuxKernel()[Symbol.dispose]();
-    return { name: 'bpf(2)', ok: true, detail: 'a map could be made' };
+    using kernel = new LinuxKernel();
+    return [{ name: 'bpf(2)', ok: true, detail: 'a map could be made' }, ...(await features(kernel))];
   } catch (error) {
     if (!(error instanceof SkepError)) throw error;
-    return {
-      name: 'bpf(2)',
-      ok: false,
-      detail: error.message,
-      ...(error.hint ? { advice: error.hint } : {}),
-    };
+    const advice = error.hint ? { advice: error.hint } : {};
+    return [{ name: 'bpf(2)', ok: false, detail: error.message, ...advice }];
   }
 }
 
+async function features(kernel: Bpf): Promise<Check[]> {
+  const { mapTypes, progTypes, misc } = await probeFeatures(kernel);
+  const count = <T extends number>(
+    name: string,
+    types: ReadonlyMap<T, boolean>,
+    word: (type: number) => string | undefined,
+  ): Check => {
+    const without = [...types].filter(([, there]) => !there).map(([type]) => word(type) ?? String(type));
+    const list = without.length > 0 ? `; without ${without.join(', ')}` : '';
+    // Some always lack: they are for hardware or settings of their own.
+    return {
+      name,
+      ok: without.length < types.size,
+      detail: `${types.size - without.length} of ${types.size}${list}`,
+    };
+  };
+  const isa = misc.isaV4 ? 'v4' : misc.isaV3 ? 'v3' : misc.isaV2 ? 'v2' : 'v1';
+  return [
+    count('map types', mapTypes, mapTypeName),
+    count('program types', progTypes, progTypeName),
+    { name: 'instructions', ok: true, detail: `up to -mcpu=${isa}${misc.boundedLoops ? ', loops' : ''}` },
+  ];
+}
+
 function jit(): Check {
-  const setting = textOf('/proc/sys/net/core/bpf_jit_enable')?.trim();
-  // The file is there only for those who may change it, and in the network namespace of the host.
+  const setting = sysctl('net.core.bpf_jit_enable');
+  // It can be read only in the network namespace of the host, by who may change it.
   if (setting === undefined) return { name: 'JIT', ok: true, detail: 'its setting cannot be read here' };
   const ok = setting !== '0';
   return {
@@ -97,13 +121,14 @@ function jit(): Check {
 
 function btf(): Check {
   try {
-    return { name: 'BTF', ok: true, detail: `${VMLINUX}, ${size(statSync(VMLINUX).size)}` };
-  } catch {
+    return { name: 'BTF', ok: true, detail: `/sys/kernel/btf/vmlinux, ${size(readKernelBtf().length)}` };
+  } catch (error) {
+    if (!(error instanceof SkepError)) throw error;
     return {
       name: 'BTF',
       ok: false,
-      detail: `there is no ${VMLINUX}: programs with CO-RE relocations cannot be loaded`,
-      advice: 'Use a kernel that was built with CONFIG_DEBUG_INFO_BTF.',
+      detail: `${error.message}: programs with CO-RE relocations cannot be loaded`,
+      advice: error.hint,
     };
   }
 }
@@ -128,10 +153,13 @@ function trace(): Check {
   }
 }
 
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
+/** Where pins live. */
+function bpffs(): Check {
+  const [place] = mounts('bpf');
+  return {
+    name: 'bpffs',
+    ok: place !== undefined,
+    detail: place ?? 'not mounted: nothing can be pinned',
+    ...(place === undefined ? { advice: 'As root: mount -t bpf bpf /sys/fs/bpf' } : {}),
+  };
 }

@@ -9,7 +9,7 @@ export function doctorText({ ok, groups }: Diagnosis): string {
     const title = `${colors.bold(name)} ${colors.dim(`(for ${purpose})`)}\n`;
     return title + checks.map((check) => line(check, width)).join('');
   });
-  const linux = groups.find(({ name }) => name === 'Linux')?.checks.every((check) => check.ok);
+  const linux = groups.flatMap(({ checks }) => checks).some((check) => check.name === 'bpf(2)' && check.ok);
   const end = !ok
     ? colors.red('Skep does not run here: see what is missing above.')
     : linux

@@ -38,7 +38,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   const here = { name: 'This host', for: 'skep run, inspect, objdump', checks: hostChecks() };
   const diagnosis: Diagnosis = {
     ok: here.checks.every(({ ok }) => ok),
-    groups: [here, extrasOf(), await toolChecks(), kernelChecks()],
+    groups: [here, extrasOf(), await toolChecks(), await kernelChecks()],
   };
   process.stdout.write(options.json ? `${JSON.stringify(diagnosis, null, 2)}\n` : doctorText(diagnosis));
   if (!diagnosis.ok) process.exitCode = 1;
