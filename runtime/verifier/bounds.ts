@@ -180,8 +180,9 @@ function deduceMixed(r: Reg): void {
   r.smin = max(r.smin, (((r.smin as u64) & HIGH) | (r.u32min as u64)) as i64);
   r.smax = min(r.smax, (((r.smax as u64) & HIGH) | (r.u32max as u64)) as i64);
   if ((r.s32min as u32) <= (r.s32max as u32)) {
-    const low = r.s32min as u32 as u64;
-    const high = r.s32max as u32 as u64;
+    // Not `as u32 as u64`: of a loaded field the compiler makes a load that extends the sign.
+    const low = (r.s32min as i64 as u64) & LOW;
+    const high = (r.s32max as i64 as u64) & LOW;
     r.umin = max(r.umin, (r.umin & HIGH) | low);
     r.umax = min(r.umax, (r.umax & HIGH) | high);
     r.smin = max(r.smin, (((r.smin as u64) & HIGH) | low) as i64);

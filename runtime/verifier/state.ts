@@ -1,6 +1,7 @@
 // Making, copying and freeing states. A state owns its frames, its references and its history; a frame has room for
 // as many stack slots as were ever used.
 
+import { unbound } from './bounds';
 import {
   Frame, Frame_regs, Frame_stack, Ref_size, Reg, SLOT_INVALID, Slot_reg, Slot_size, State, State_size, Step_size,
 } from './layout';
@@ -44,6 +45,7 @@ export function frameNew(callsite: i32, frameno: u32, subprog: u32): usize {
   frame.callsite = callsite;
   frame.frameno = frameno;
   frame.subprog = subprog;
+  for (let i: u32 = 0; i < 11; i++) regClear(at + Frame_regs + i * offsetof<Reg>());
   return at;
 }
 
@@ -183,8 +185,12 @@ export function regCopy(to: usize, from: usize): void {
   memory.copy(to, from, offsetof<Reg>());
 }
 
+/** Nothing was written there; were it read, it could be anything. */
 export function regClear(at: usize): void {
   memory.fill(at, 0, offsetof<Reg>());
+  const reg = changetype<Reg>(at);
+  reg.mask = ~0;
+  unbound(reg);
 }
 
 /** Forgets what later instructions do not need: registers outside `liveRegs`, slots outside `liveSlots`. */
@@ -194,7 +200,9 @@ export function frameClean(at: usize, liveRegs: u32, liveSlots: u64): void {
   }
   const slots = changetype<Frame>(at).slots;
   for (let i: u32 = 0; i < slots; i++) {
-    if (!(liveSlots & ((1 as u64) << i))) memory.fill(at + Frame_stack + i * Slot_size, SLOT_INVALID as u8, Slot_size);
+    if (liveSlots & ((1 as u64) << i)) continue;
+    store<u64>(at + Frame_stack + i * Slot_size, SLOT_INVALID);
+    regClear(slotReg(at, i));
   }
 }
 

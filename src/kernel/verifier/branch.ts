@@ -18,6 +18,7 @@ import type { Verifier } from './verifier.js';
 const AT_END = -1;
 const BEYOND_END = -2;
 const MAX_PACKET_OFFSET = 0xffff;
+const MAX_OFFSET = 1 << 29;
 
 const FLIPPED: Readonly<Record<number, number>> = {
   [JumpOp.JEQ]: JumpOp.JEQ,
@@ -42,9 +43,13 @@ const isPacketAny = (type: number): boolean => {
 export function notNull(v: Verifier, r: Address): boolean {
   const type = v.d.type(r);
   if (mayBeNull(type)) return false;
+  // Far enough from its object it could be.
+  if (v.d.smin(r) <= -MAX_OFFSET || v.d.smax(r) >= MAX_OFFSET) return false;
   switch (baseType(type)) {
     case L.SOCKET:
     case L.TCP_SOCK:
+    case L.XDP_SOCK:
+    case L.BUF:
     case L.MAP_VALUE:
     case L.MAP_KEY:
     case L.SOCK_COMMON:

@@ -4,7 +4,7 @@ import { Errno } from '../../bpf/errno.js';
 import type { CallFacts } from './arguments.js';
 import { type Address, layout as L } from './domain.js';
 import { setDynptrArgument } from './dynptr.js';
-import { markPointer } from './registers.js';
+import { markPointer, markUnknown } from './registers.js';
 import type { SetCallee } from './subprogram-calls.js';
 import { mapUse } from './tables/map-helpers.js';
 import type { Verifier } from './verifier.js';
@@ -71,8 +71,7 @@ export function callbackOf(v: Verifier, { signature, map }: CallFacts): SetCalle
     case 'loop':
       return synchronous(v, [0, 1], (to, from) => {
         // The number of the round: nothing is known of it.
-        d.clearReg(to(1));
-        d.setType(to(1), L.SCALAR);
+        markUnknown(v, to(1));
         d.copyReg(to(2), from(3));
       });
     case 'timer_set_callback':

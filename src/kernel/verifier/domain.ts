@@ -284,7 +284,7 @@ export class Domain {
     this.i32.copyWithin(a, from >> 2, (from + Reg_size) >> 2);
   }
   clearReg(r: Address): void {
-    this.i32.fill(0, r >> 2, (r + Reg_size) >> 2);
+    this.wasm.regClear(r);
   }
   /** Value `imm` (any integer that a number holds), no offset, object or id; the type stays. */
   known(r: Address, imm: number): void {

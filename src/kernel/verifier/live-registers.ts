@@ -3,6 +3,7 @@
 
 import { AtomicOp, CallSource, InsnClass, JumpOp, Mode } from '../../isa/opcodes.js';
 import { successors } from './cfg.js';
+import { isLdImm64 } from './functions.js';
 import { kfuncAt } from './kfuncs.js';
 import { helperSignature } from './tables/helper-signatures.js';
 import type { Verifier } from './verifier.js';
@@ -72,5 +73,17 @@ export function findLiveRegisters(v: Verifier): void {
       v.liveRegs[i] = before;
       changed = true;
     }
+  }
+  if (v.log.verbose) show(v);
+}
+
+/** A line for each instruction: its component, when it is in a loop, and the registers that are live before it. */
+function show(v: Verifier): void {
+  v.log.write('Live regs before insn:\n');
+  for (let i = 0; i < v.length; i += isLdImm64(v, i) ? 2 : 1) {
+    const component = v.component[i] ? String(v.component[i]).padStart(3) : '   ';
+    let live = '';
+    for (let r = 0; r < 10; r++) live += (v.liveRegs[i] as number) & (1 << r) ? r : '.';
+    v.log.write(`${component} ${String(i).padStart(3)}: ${live} ${v.textOf(i)}\n`);
   }
 }

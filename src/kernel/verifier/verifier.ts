@@ -6,10 +6,12 @@ import { helperNames } from '../../bpf/helpers.js';
 import type { Btf } from '../../btf/index.js';
 import { disassembleKernel } from '../../isa/disassemble.js';
 import type { Instruction } from '../../isa/instruction.js';
+import { CallSource } from '../../isa/opcodes.js';
 import { isGplCompatible } from '../licenses.js';
 import { Backtracking } from './backtracking.js';
 import type { Visits } from './components.js';
 import { type Address, Domain, layout } from './domain.js';
+import { kfuncAt } from './kfuncs.js';
 import type { ProgramLines } from './lines.js';
 import { VerifierLog } from './log.js';
 import type { AluMask } from './pointers.js';
@@ -448,7 +450,17 @@ export class Verifier {
       imm: this.imm[slot] as number,
       ...(this.code[slot] === 0x18 ? { immHigh: this.imm[slot + 1] as number } : {}),
     };
-    return disassembleKernel(insn, { imm64: (it, value) => this.#imm64(slot, it, value) });
+    return disassembleKernel(insn, {
+      imm64: (it, value) => this.#imm64(slot, it, value),
+      call: (it) => this.#callee(slot, it),
+    });
+  }
+  #callee(slot: number, { src, imm }: Instruction): string | undefined {
+    if (src === CallSource.HELPER) {
+      const name = helperNames[imm];
+      return name === undefined || imm <= 0 ? undefined : `bpf_${name}`;
+    }
+    return src === CallSource.KFUNC ? kfuncAt(this, slot)?.name : undefined;
   }
   /** Addresses are shown to those who may know them. */
   #imm64(slot: number, insn: Instruction, value: bigint): string {

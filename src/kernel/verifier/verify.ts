@@ -7,6 +7,7 @@ import { explore } from './explore.js';
 import { checkBtfInfo, checkFuncInfo, checkFunctions, findFunctions } from './functions.js';
 import { enterGlobal } from './global-functions.js';
 import { findLiveRegisters } from './live-registers.js';
+import { LogLevel } from './log.js';
 import { pushFrame } from './paths.js';
 import type { Environment, ProgramToVerify, Verdict } from './program.js';
 import { markPointer } from './registers.js';
@@ -17,6 +18,7 @@ import { Rejection, type Subprog, Verifier } from './verifier.js';
 
 /** Decides whether Linux 6.18 would accept the program in this environment, and says it as Linux does. */
 export function verify(program: ProgramToVerify, environment: Environment): Verdict {
+  const start = performance.now();
   const v = new Verifier(program, environment);
   let errno = 0;
   try {
@@ -25,7 +27,7 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     if (!(error instanceof Rejection)) throw error;
     errno = error.errno;
   }
-  if (environment.logLevel) printFigures(v);
+  printFigures(v, performance.now() - start);
   return {
     accepted: errno === 0,
     errno,
@@ -92,8 +94,11 @@ function exploreFunction(v: Verifier, number: number): void {
   v.forgetAll();
 }
 
-function printFigures(v: Verifier): void {
-  if (!v.log.needed) return;
+function printFigures(v: Verifier, milliseconds: number): void {
+  if (v.log.level & LogLevel.STATISTICS) {
+    v.log.write(`verification time ${Math.round(milliseconds * 1000)} usec\n`);
+    v.log.write(`stack depth ${v.subprogs.map(({ stackDepth }) => stackDepth).join('+')}\n`);
+  }
   v.log.write(
     `processed ${v.processed} insns (limit 1000000) max_states_per_insn ${v.maxStatesPerInsn} ` +
       `total_states ${v.totalStates} peak_states ${v.peakStates} mark_read ${v.longestMarkRead}\n`,
