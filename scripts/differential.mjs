@@ -6,6 +6,7 @@
 // are now. Prints what was tried; a difference is shrunk to a small program, printed with what repeats it, and makes
 // the exit status 1.
 
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -24,4 +25,5 @@ await build({
   outfile,
 });
 const { main } = await import(pathToFileURL(outfile).href);
+rmSync(outfile);
 process.exitCode = await main(process.argv.slice(2));
