@@ -1,6 +1,6 @@
 // One test judged: ours against the live kernel. The result is plain, so that it can cross from a worker.
 
-import { addressSlots, firstDifference, reasonOf } from './lines.mjs';
+import { addressSlots, differences, reasonOf } from './lines.mjs';
 import { missingMessage } from './messages.mjs';
 import { prepare, run } from './ours.mjs';
 
@@ -9,6 +9,16 @@ const whatThrew = (error) =>
   error instanceof Error
     ? `${error.message}\n${(error.stack ?? '').split('\n').slice(1, 6).join('\n')}`
     : String(error);
+
+/** Hunks beyond this one are left out, and lines beyond a few. */
+const HUNKS = 40;
+const brief = ({ total, same, hunks }) => ({
+  total,
+  same,
+  hunks: hunks
+    .slice(0, HUNKS)
+    .map((hunk) => ({ ...hunk, kernel: hunk.kernel.slice(0, 12), ours: hunk.ours.slice(0, 12) })),
+});
 
 /** Whether the kernel's own log satisfies what is expected in this mode; undefined when nothing is expected. */
 export function liveMessages(test, mode) {
@@ -30,7 +40,13 @@ export function judge(test, mode, { logs = false, full = true } = {}) {
   const result = {
     id: test.id,
     mode,
-    live: { accepted, errno: live?.errno, processed: live?.processed, milliseconds: live?.milliseconds },
+    live: {
+      accepted,
+      errno: live?.errno,
+      processed: live?.processed,
+      totalStates: live?.totalStates,
+      milliseconds: live?.milliseconds,
+    },
   };
   let prepared;
   let verdict;
@@ -59,13 +75,13 @@ export function judge(test, mode, { logs = false, full = true } = {}) {
   if (live && !live.accepted) result.liveReason = reasonOf(live.tail ?? live.log);
   if (live) {
     const slots = addressSlots(test.attr.instructions);
-    result.difference = firstDifference(live.log, verdict.log, slots, live.tail !== undefined);
-    result.sameLog = result.difference === undefined;
+    result.difference = brief(differences(live.log, verdict.log, slots, live.tail !== undefined));
+    result.sameLog = result.difference.hunks.length === 0;
     if (full && live.fullLog !== undefined) {
       try {
         const loud = run(prepared, 6);
-        result.fullDifference = firstDifference(live.fullLog, loud.log, slots, live.cut);
-        result.sameFullLog = result.fullDifference === undefined;
+        result.fullDifference = brief(differences(live.fullLog, loud.log, slots, live.cut));
+        result.sameFullLog = result.fullDifference.hunks.length === 0;
         if (logs) result.fullLog = loud.log;
       } catch (error) {
         return { ...result, threw: whatThrew(error) };

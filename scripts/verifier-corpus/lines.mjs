@@ -1,4 +1,4 @@
-// Logs side by side: the first line in which two differ. Addresses of the kernel are left out, because no two are equal.
+// Logs side by side: where they differ. Addresses of the kernel are left out, because no two are equal.
 
 /** Slots whose `ld_imm64` holds an address once the verifier has resolved it. */
 export function addressSlots(instructions) {
@@ -15,22 +15,60 @@ const comparable = (log, slots) =>
   log
     .replace(/^verification time .*\n/m, '')
     .replace(
-      /^(\s*)(\d+): (\S+ )?\(18\) (r\d+) = 0x[0-9a-f]+/gm,
+      /^(\s*)(\d+): (\S+ )?\(18\) (r\d+) = 0x[0-9a-f]+(?: +;)?/gm,
       (whole, indent, slot, live = '', register) =>
-        slots.has(Number(slot)) ? `${indent}${slot}: ${live}(18) ${register} = ADDRESS` : whole,
+        slots.has(Number(slot)) ? `${indent}${slot}: ${live}(18) ${register} = ADDRESS ;` : whole,
     )
     .split('\n');
 
-/** The first difference, { line, kernel, ours, before } or undefined; `cut`: the kernel's log is only a beginning. */
-export function firstDifference(kernel, ours, slots, cut = false) {
-  const a = comparable(kernel, slots);
-  const b = comparable(ours, slots);
-  const end = cut ? a.length - 1 : Math.max(a.length, b.length);
-  for (let i = 0; i < end; i++) {
-    if (a[i]?.trimEnd() === b[i]?.trimEnd()) continue;
-    return { line: i, kernel: a[i], ours: b[i], before: a.slice(Math.max(0, i - 6), i) };
+/** How far ahead a common line is looked for. */
+const REACH = 80;
+
+/** The nearest place behind (i, j) where both logs go on alike: [i, j], or the ends. */
+function meet(a, b, i, j) {
+  for (let sum = 1; sum <= REACH; sum++) {
+    for (let x = Math.max(0, sum - (b.length - j)); x <= sum && i + x <= a.length; x++) {
+      const y = sum - x;
+      const [m, n] = [i + x, j + y];
+      if (n > b.length) continue;
+      const ends = m === a.length && n === b.length;
+      if (ends || (a[m] !== undefined && a[m] === b[n] && (sum < 4 || a[m + 1] === b[n + 1]))) return [m, n];
+    }
   }
-  return undefined;
+  return [a.length, b.length];
+}
+
+/**
+ * Where two logs differ: { total, same, hunks: [{ line, before, kernel: [...], ours: [...] }] }, total and same in lines of
+ * the kernel's. `cut`: the kernel's log is only a beginning.
+ */
+export function differences(kernel, ours, slots, cut = false) {
+  const a = comparable(kernel, slots).map((line) => line.trimEnd());
+  const b = comparable(ours, slots).map((line) => line.trimEnd());
+  if (cut) {
+    a.pop();
+    b.length = Math.min(b.length, a.length);
+  }
+  const hunks = [];
+  let same = 0;
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    if (i < a.length && a[i] === b[j]) {
+      same++;
+      i++;
+      j++;
+      continue;
+    }
+    const [m, n] = meet(a, b, i, j);
+    hunks.push({
+      line: i,
+      before: a.slice(Math.max(0, i - 3), i),
+      kernel: a.slice(i, m),
+      ours: b.slice(j, n),
+    });
+    [i, j] = [m, n];
+  }
+  return { total: a.length, same, hunks };
 }
 
 /** A line with its numbers taken out, so that equal kinds of lines fall together. */
@@ -40,7 +78,6 @@ export const kindOf = (line) =>
     : line
         .replace(/0x[0-9a-f]+/g, 'N')
         .replace(/-?\d+/g, 'N')
-        .replace(/^N: \([0-9a-fN]+\) .*?(;|$)/, 'N: <instruction> $1')
         .slice(0, 140);
 
 /** The last line of a log before the figures: the reason of a rejection. */

@@ -9,8 +9,8 @@
 //     --set S         verifier (default), extended, selftests, samples, or all
 //     --mode M        priv (default), bpf (CAP_BPF alone), unpriv, or all
 //     --file O        one object; --test T: one program of it, by name or description
-//     --failures [K]  what differs, in groups; K: verdict, errno, messages, processed, log, full, retval
-//     --diff          the first differing line of each log, with those before
+//     --failures [K]  what differs, in groups; K: verdict, errno, messages, processed, retval, log, full (of every instruction)
+//     --diff          where the logs differ (- the kernel's lines, + ours), with the lines before
 //     --log           our log and the kernel's, whole
 //     --quick         without the logs of every instruction; --no-engines: without running the programs
 //     --json          results as JSON

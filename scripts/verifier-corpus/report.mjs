@@ -5,6 +5,8 @@ import { kindOf } from './lines.mjs';
 const percent = (part, whole) => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)}%`);
 const count = (list, is) => list.reduce((sum, one) => sum + (is(one) ? 1 : 0), 0);
 
+const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
+
 /** The figures of one set and mode. */
 export function figures({ results, left }) {
   const is = (name) => count(results, (one) => one[name] === true);
@@ -16,7 +18,6 @@ export function figures({ results, left }) {
     results.filter(({ engines: all }) => all?.[name] !== undefined).map(({ engines: all }) => all[name]);
   const timed = results.filter(({ processed, milliseconds }) => processed > 0 && milliseconds > 0);
   const liveTimed = results.filter(({ live }) => live.processed > 0 && live.milliseconds > 0);
-  const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
   return {
     tests: results.length,
     left: left.length,
@@ -36,6 +37,14 @@ export function figures({ results, left }) {
     log: is('sameLog'),
     fullLog: is('sameFullLog'),
     fullLogKnown: known('sameFullLog'),
+    lines: sum(
+      results,
+      ({ difference, fullDifference }) => (difference?.same ?? 0) + (fullDifference?.same ?? 0),
+    ),
+    linesKnown: sum(
+      results,
+      ({ difference, fullDifference }) => (difference?.total ?? 0) + (fullDifference?.total ?? 0),
+    ),
     jit: { right: count(engines('jit'), ({ same }) => same), of: engines('jit').length },
     interpreter: {
       right: count(engines('interpreter'), ({ same }) => same),
@@ -73,6 +82,7 @@ export function table(title, f) {
     row('total states, both accept', f.states, f.accepted),
     row("log at the test's level", f.log, f.errnoKnown),
     row('log of every instruction', f.fullLog, f.fullLogKnown),
+    row('lines of both', f.lines, f.linesKnown),
     ...(f.jit.of > 0
       ? [
           row('return value, JIT', f.jit.right, f.jit.of),
@@ -99,10 +109,6 @@ export function trouble(result, what) {
     return `message missing: ${kindOf(result.missing)} | ours says: ${kindOf(result.reason)}`;
   }
   if (wrong('processed', result.sameProcessed) && result.accepted) return 'processed differs';
-  const differs = (difference) =>
-    `log: kernel: ${kindOf(difference.kernel)} | ours: ${kindOf(difference.ours)}`;
-  if (wrong('log', result.sameLog) && what !== undefined) return differs(result.difference);
-  if (wrong('full', result.sameFullLog) && what !== undefined) return differs(result.fullDifference);
   if (wrong('retval', result.engines && Object.values(result.engines).every(({ same }) => same))) {
     return Object.entries(result.engines)
       .map(([engine, { same, retval, failed }]) =>
@@ -114,45 +120,63 @@ export function trouble(result, what) {
   return undefined;
 }
 
+/** One side of a hunk in a few words. */
+const side = (lines) => (lines.length === 0 ? 'nothing' : lines.slice(0, 2).map(kindOf).join(' / '));
+
+/** Every reason why a result is not like the live kernel's; of logs, one for each place. */
+function reasons(result, what) {
+  const difference = { log: result.difference, full: result.fullDifference }[what];
+  if (difference === undefined) return [trouble(result, what)].filter(Boolean);
+  return [
+    ...new Set(
+      difference.hunks.map(({ kernel, ours }) => `kernel: ${side(kernel)}\n       ours:   ${side(ours)}`),
+    ),
+  ];
+}
+
 /** The failures, most frequent group first. */
 export function failures(results, what) {
   const groups = new Map();
   for (const result of results) {
-    const reason = trouble(result, what);
-    if (reason === undefined) continue;
-    if (!groups.has(reason)) groups.set(reason, []);
-    groups.get(reason).push(result.id);
+    for (const reason of reasons(result, what)) {
+      if (!groups.has(reason)) groups.set(reason, []);
+      groups.get(reason).push(result.id.replace(/^[^/]+\//, ''));
+    }
   }
   return [...groups]
     .sort((a, b) => b[1].length - a[1].length)
     .map(
       ([reason, ids]) =>
-        `${String(ids.length).padStart(5)}  ${reason}\n         ${ids.slice(0, 6).join(' ')}${ids.length > 6 ? ' ...' : ''}`,
+        `${String(ids.length).padStart(5)}  ${reason}\n         ${ids.slice(0, 5).join(' ')}${ids.length > 5 ? ' ...' : ''}`,
     )
     .join('\n');
 }
 
-/** The first difference of a result's logs with the lines before it. */
+/** Where a result's logs differ, with the lines before. */
 export function diff(result) {
   const lines = [`${result.id} (${result.mode})`];
   const { live } = result;
-  const words = ({ accepted, errno, processed }) =>
-    `${accepted ? 'accepts' : `rejects, errno ${errno}`}, processed ${processed}`;
+  const words = ({ accepted, errno, processed, totalStates }) =>
+    `${accepted ? 'accepts' : `rejects, errno ${errno}`}, processed ${processed}, states ${totalStates}`;
   lines.push(`  kernel ${words(live)}; ours ${result.threw === undefined ? words(result) : 'threw'}`);
   if (result.threw !== undefined) lines.push(result.threw.replace(/^/gm, '    '));
-  for (const [name, difference] of [
-    ['log', result.difference],
-    ['log of every instruction', result.fullDifference],
-  ]) {
-    if (difference === undefined) continue;
-    lines.push(`  ${name}, line ${difference.line + 1}:`);
-    for (const before of difference.before) lines.push(`      ${before}`);
-    lines.push(`    - ${difference.kernel ?? '(ends)'}`, `    + ${difference.ours ?? '(ends)'}`);
+  const logs = { log: result.difference, 'log of every instruction': result.fullDifference };
+  for (const [name, difference] of Object.entries(logs)) {
+    for (const [i, hunk] of (difference?.hunks ?? []).entries()) {
+      if (i === 6) {
+        lines.push(`    ... ${difference.hunks.length - 6} places more`);
+        break;
+      }
+      lines.push(`  ${name}, line ${hunk.line + 1}:`);
+      for (const line of hunk.before) lines.push(`      ${line}`);
+      for (const line of hunk.kernel) lines.push(`    - ${line}`);
+      for (const line of hunk.ours) lines.push(`    + ${line}`);
+    }
   }
-  if (result.missing !== undefined)
-    lines.push(
-      `  expected message missing: ${result.missing}${result.liveMessages === false ? " (the kernel's log does not have it either)" : ''}`,
-    );
+  if (result.missing !== undefined) {
+    const excused = result.liveMessages === false ? " (the kernel's log does not have it either)" : '';
+    lines.push(`  expected message missing: ${result.missing}${excused}`);
+  }
   for (const [engine, { failed, retval, same }] of Object.entries(result.engines ?? {})) {
     if (!same) lines.push(`  ${engine}: ${failed ?? `returns ${retval}`}`);
   }

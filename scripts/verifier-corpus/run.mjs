@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { readRecordings, recordedObjects } from './recording.mjs';
 
 /** What one verification may take; the live kernel's slowest takes three seconds. */
-const LIMIT = 60_000;
+const LIMIT = 30_000;
 
 class Judge {
   #worker;
