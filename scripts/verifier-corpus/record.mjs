@@ -60,6 +60,17 @@ export function statistics(log) {
   };
 }
 
+/** Whether a map of this type has a number of elements. */
+const UNSIZED = new Set([
+  MapType.SkStorage,
+  MapType.InodeStorage,
+  MapType.TaskStorage,
+  MapType.CgrpStorage,
+  MapType.CgroupStorage,
+  MapType.PercpuCgroupStorage,
+]);
+const sized = (type) => !UNSIZED.has(type);
+
 /** The waist for the loader: passes everything on to the live kernel, and keeps it. */
 class Recorder {
   descriptors = [];
@@ -91,7 +102,10 @@ class Recorder {
     this.descriptors.push({ fd, kind: 'btf', bytes });
     return fd;
   }
-  async mapCreate(attr) {
+  async mapCreate(asked) {
+    let attr = asked;
+    // How many elements there are is often set by the program that loads, which there is not here.
+    if (!attr.maxEntries && sized(attr.type)) attr = { ...attr, maxEntries: 4096 };
     const fd = this.#call(() => linux.mapCreate(attr));
     const inner = attr.innerMapFd === undefined ? undefined : this.#find(attr.innerMapFd);
     const { closed: _, fd: _inner, ...template } = inner ?? {};
