@@ -10,28 +10,44 @@ import { type CompiledProgram, compileProgram, type JitOptions } from './module.
 /** Runs after which a program counts as hot; optimising costs about as much as this many short runs save. */
 const HOT = 1000;
 
-/** The entries of all compiled programs, for tail calls. Entry 0 stays empty: "not compiled". */
+/**
+ * The entries of all compiled programs, for tail calls. Entry 0 stays empty: "not compiled". V8 (that of Node 20 and 22)
+ * keeps every instance that has imported a table as long as the table, so that there is a new one whenever no program is
+ * left.
+ */
 export class ProgramTable {
-  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
-  readonly #free: number[] = [];
+  #table = newTable();
+  #free: number[] = [];
   #next = 1;
+  #live = 0;
+
+  get table(): WebAssembly.Table {
+    return this.#table;
+  }
 
   add(entry: CallableFunction): number {
     const index = this.#free.pop() ?? this.#next++;
-    if (index >= this.table.length) this.table.grow(this.table.length);
-    this.table.set(index, entry);
+    if (index >= this.#table.length) this.#table.grow(this.#table.length);
+    this.#table.set(index, entry);
+    this.#live++;
     return index;
   }
 
   replace(index: number, entry: CallableFunction): void {
-    this.table.set(index, entry);
+    this.#table.set(index, entry);
   }
 
   remove(index: number): void {
-    this.table.set(index, null);
+    this.#table.set(index, null);
     this.#free.push(index);
+    if (--this.#live > 0) return;
+    this.#table = newTable();
+    this.#free = [];
+    this.#next = 1;
   }
 }
+
+const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
 
 interface ModuleExports {
   main: CallableFunction;
@@ -48,6 +64,7 @@ export class JitProgram implements RunnableProgram {
   #exports: ModuleExports;
   #runs = 0;
   #optimized = false;
+  #disposed = false;
 
   private constructor(
     { bytes, mayRunLong }: CompiledProgram,
@@ -107,7 +124,9 @@ export class JitProgram implements RunnableProgram {
     // V8 replaces no function that is running, so what may run long must be good from the first run on.
     if (this.#optimized || (this.#runs < HOT && !this.#mayRunLong)) return;
     this.#optimized = true;
-    this.#exports = this.#instantiate(await moduleCompiler().optimized(marked(this.#bytes)));
+    const module = await moduleCompiler().optimized(marked(this.#bytes));
+    if (this.#disposed) return;
+    this.#exports = this.#instantiate(module);
     this.#table.replace(this.#memory.u32(this.#program + layout.Program_entry), this.#exports.main);
   }
 
@@ -122,6 +141,7 @@ export class JitProgram implements RunnableProgram {
   }
 
   dispose(): void {
+    this.#disposed = true;
     this.#table.remove(this.#memory.u32(this.#program + layout.Program_entry));
     this.#memory.setU32(this.#program + layout.Program_entry, 0);
   }
