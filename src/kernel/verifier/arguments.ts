@@ -189,7 +189,7 @@ function checkType(v: Verifier, facts: CallFacts, number: number, arg: HelperArg
 }
 
 /** How far the pointer may have been moved. */
-function checkOffset(v: Verifier, number: number, arg: HelperArg): void {
+export function checkOffset(v: Verifier, number: number, arg: HelperArg): void {
   const { d } = v;
   const r = v.reg(number);
   const type = d.type(r);

@@ -6,7 +6,7 @@ import type { CallFacts } from './arguments.js';
 import { typeName } from './print.js';
 import type { SpecialField } from './record.js';
 import type { HelperArg } from './tables/types.js';
-import type { Verifier } from './verifier.js';
+import type { SubprogArg, Verifier } from './verifier.js';
 
 export function readBtf(v: Verifier, access: MemoryAccess, _off: number): void {
   v.reject(
@@ -31,4 +31,9 @@ export function matchesBtf(v: Verifier, _facts: CallFacts, number: number, _arg:
 /** Results of helpers that BTF types. */
 export function kernelResult(v: Verifier, facts: CallFacts, _flags: number): void {
   v.reject(Errno.EINVAL, `unknown return type of func ${facts.signature.name}`);
+}
+
+/** An argument of a global function that is a pointer to a kernel structure. */
+export function matchesKernelType(v: Verifier, number: number, _arg: SubprogArg): void {
+  v.reject(Errno.EINVAL, `R${number} is of an unknown type`);
 }

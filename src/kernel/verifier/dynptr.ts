@@ -35,3 +35,8 @@ export function dynptrWriteMovesPacket(_v: Verifier): boolean {
 export function setDynptrArgument(v: Verifier, r: Address): void {
   markPointer(v, r, L.DYNPTR);
 }
+
+/** A dynptr that a global function takes. */
+export function checkDynptrParameter(v: Verifier, number: number): void {
+  v.reject(Errno.EINVAL, `R${number} is no dynptr`);
+}

@@ -299,15 +299,16 @@ export function pointerArithmetic(v: Verifier, pointer: Address, off: Address): 
       }
       break;
     }
-    case AluOp.AND:
-    case AluOp.OR:
-    case AluOp.XOR:
-      return v.reject(
+    default: {
+      const bitwise = op === AluOp.AND || op === AluOp.OR || op === AluOp.XOR;
+      const name = ALU_NAMES[op >> 4];
+      v.reject(
         Errno.EACCES,
-        `R${number} bitwise operator ${ALU_NAMES[op >> 4]} on pointer prohibited`,
+        bitwise
+          ? `R${number} bitwise operator ${name} on pointer prohibited`
+          : `R${number} pointer arithmetic with ${name} operator prohibited`,
       );
-    default:
-      v.reject(Errno.EACCES, `R${number} pointer arithmetic with ${ALU_NAMES[op >> 4]} operator prohibited`);
+    }
   }
   checkSaneOffset(v, dst, type);
   d.wasm.regSync(dst);

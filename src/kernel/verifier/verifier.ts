@@ -27,6 +27,7 @@ export class Rejection extends Error {
   readonly errno: Errno;
   constructor(errno: Errno) {
     super(`rejected: errno ${errno}`);
+    this.name = 'Rejection';
     this.errno = errno;
   }
 }

@@ -5,7 +5,7 @@ import { checkCfg, findComponents } from './cfg.js';
 import { layout as L } from './domain.js';
 import { explore } from './explore.js';
 import { checkBtfInfo, checkFuncInfo, checkFunctions, findFunctions } from './functions.js';
-import { enterGlobal } from './global-functions.js';
+import { checkMainPrototype, enterGlobal } from './global-functions.js';
 import { findLiveRegisters } from './live-registers.js';
 import { LogLevel } from './log.js';
 import { pushFrame } from './paths.js';
@@ -87,10 +87,16 @@ function exploreFunction(v: Verifier, number: number): void {
   v.visits.clear();
   v.stackLiveness.chainChanged();
   if (v.log.needed && number > 0) v.log.write(`Validating ${subprog.name}() func#${number}...\n`);
-  if (number > 0 || subprog.isExceptionCallback) enterGlobal(v, subprog);
-  else markPointer(v, d.reg(v.frame, 1), L.CTX);
+  if (number > 0) {
+    enterGlobal(v, subprog);
+  } else {
+    checkMainPrototype(v);
+    markPointer(v, d.reg(v.frame, 1), L.CTX);
+  }
   v.scratchAll();
   explore(v);
+  // At level 1 only what failed is shown.
+  if (!v.log.verbose) v.log.reset(0);
   v.forgetAll();
 }
 
