@@ -20,6 +20,15 @@ const examples: readonly Example[] = [
   { object: 'hello.bpf.o', program: 'hello' },
   { object: 'firewall.bpf.o', program: 'firewall' },
   { object: 'firewall.bpf.o', program: 'firewall', variables: { blocked_port: 443, log_limit: 1000 } },
+  {
+    object: 'firewall.bpf.o',
+    program: 'firewall',
+    maps: {
+      blocked_ports: [443, 53, 8080].flatMap((number) =>
+        [6, 17].map((protocol) => [{ number, protocol }, 1] as const),
+      ),
+    },
+  },
   // No tokens come back: the clocks differ.
   {
     object: 'ratelimit.bpf.o',
@@ -94,6 +103,24 @@ needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', (
       notCompared: [],
     });
     for (const { count } of result.expected) expect(count).toBeGreaterThan(0);
+  });
+
+  test('agree on metadata before a packet, and on repeated runs', async () => {
+    using both = await bothKernels();
+    const data = Uint8Array.from({ length: 200 }, (_, i) => i);
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex.
+    const inputs = [0, 4, 32, 252, 256].flatMap((meta) =>
+      [0, 1].map((device) => ({
+        data,
+        ctx: new Uint8Array(Uint32Array.of(meta, data.length, 0, device, 0, 0).buffer),
+        repeat: 3,
+      })),
+    );
+    const spec = readObject('examples/firewall.bpf.o');
+    const { differences, runs, notRun } = await compare(spec, both.emulated, both.linux, { inputs });
+    expect(differences).toEqual([]);
+    expect(runs).toBeGreaterThanOrEqual(6);
+    expect(runs + notRun.reduce((sum, { count }) => sum + count, 0)).toBe(inputs.length);
   });
 
   test('agree on every record that a program sends', async () => {
