@@ -479,6 +479,10 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
+  protected checkOpen(command: string, fd: Fd): void {
+    this.#objects.kind(fd, command);
+  }
+
   async objKind(fd: Fd): Promise<ObjKind> {
     const kind = this.#objects.kind(fd, 'BPF_OBJ_GET_INFO_BY_FD');
     if (kind === 'stats' || kind === 'perf buffer') {

@@ -21,7 +21,7 @@ import type {
   XdpAttr,
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
-import { type AttachType, attachTypeName } from '../bpf/types.js';
+import { AttachType, attachTypeName } from '../bpf/types.js';
 
 const YET = 'the emulated kernel does not have yet';
 
@@ -29,8 +29,20 @@ function refuse(command: string, errno: Errno, detail: string): never {
   throw new BpfError(command, errno, detail);
 }
 
-const hook = (type: AttachType): string =>
-  `${attachTypeName(type) ?? `attach type ${type}`}: this needs a hook, which ${YET}`;
+/** Hooks on devices: Linux first looks for the device. */
+const onDevice: ReadonlySet<AttachType> = new Set([
+  AttachType.TcxIngress,
+  AttachType.TcxEgress,
+  AttachType.NetkitPrimary,
+  AttachType.NetkitPeer,
+]);
+
+const noHook = (command: string, type: AttachType): never =>
+  refuse(
+    command,
+    onDevice.has(type) ? Errno.ENODEV : Errno.EINVAL,
+    `${attachTypeName(type) ?? `attach type ${type}`}: this needs a hook, which ${YET}`,
+  );
 
 const noDevice = (command: string, ifindex: number): never =>
   refuse(command, Errno.ENODEV, `there is no device ${ifindex}: network devices are something that ${YET}`);
@@ -38,25 +50,40 @@ const noDevice = (command: string, ifindex: number): never =>
 const noFiles = (command: string, path: string, errno: Errno): never =>
   refuse(command, errno, `${JSON.stringify(path)}: a file system is something that ${YET}`);
 
-const noLink = (command: string, fd: Fd): never =>
-  refuse(command, Errno.EINVAL, `descriptor ${fd} is no link: links are something that ${YET}`);
-
 /** The commands of the waist that need a hook or a file system. */
 export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKind'>, Hooks {
-  async linkCreate({ attachType }: LinkCreateAttr): Promise<Fd> {
-    return refuse('BPF_LINK_CREATE', Errno.EINVAL, hook(attachType));
+  /** EBADF unless the descriptor is open. */
+  protected abstract checkOpen(command: string, fd: Fd): void;
+
+  #noLink(command: string, fd: Fd): never {
+    this.checkOpen(command, fd);
+    return refuse(command, Errno.EINVAL, `descriptor ${fd} is no link: links are something that ${YET}`);
+  }
+
+  #noEvent(command: string, fd: Fd): never {
+    this.checkOpen(command, fd);
+    return refuse(
+      command,
+      Errno.ENOTTY,
+      `descriptor ${fd} is no perf event: those are something that ${YET}`,
+    );
+  }
+
+  async linkCreate({ attachType, prog }: LinkCreateAttr): Promise<Fd> {
+    this.checkOpen('BPF_LINK_CREATE', prog);
+    return noHook('BPF_LINK_CREATE', attachType);
   }
 
   async linkUpdate(link: Fd): Promise<void> {
-    noLink('BPF_LINK_UPDATE', link);
+    this.#noLink('BPF_LINK_UPDATE', link);
   }
 
   async linkDetach(link: Fd): Promise<void> {
-    noLink('BPF_LINK_DETACH', link);
+    this.#noLink('BPF_LINK_DETACH', link);
   }
 
   async linkInfo(link: Fd): Promise<LinkInfo> {
-    return noLink('BPF_OBJ_GET_INFO_BY_FD', link);
+    return this.#noLink('BPF_OBJ_GET_INFO_BY_FD', link);
   }
 
   async linkGetNextId(id: number): Promise<number> {
@@ -67,25 +94,27 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
     return refuse('BPF_LINK_GET_FD_BY_ID', Errno.ENOENT, `there is no link with id ${id}`);
   }
 
-  async rawTracepointOpen({ name }: { prog: Fd; name?: string; cookie?: bigint }): Promise<Fd> {
+  async rawTracepointOpen({ prog, name }: { prog: Fd; name?: string; cookie?: bigint }): Promise<Fd> {
+    this.checkOpen('BPF_RAW_TRACEPOINT_OPEN', prog);
     const detail = `${name ?? 'what the program was loaded for'}: trace events are something that ${YET}`;
     return refuse('BPF_RAW_TRACEPOINT_OPEN', Errno.ENOENT, detail);
   }
 
-  async progAttach({ attachType }: ProgAttachAttr): Promise<void> {
-    refuse('BPF_PROG_ATTACH', Errno.EINVAL, hook(attachType));
+  async progAttach({ attachType, prog }: ProgAttachAttr): Promise<void> {
+    this.checkOpen('BPF_PROG_ATTACH', prog);
+    noHook('BPF_PROG_ATTACH', attachType);
   }
 
   async progDetach({ attachType }: ProgDetachAttr): Promise<void> {
-    refuse('BPF_PROG_DETACH', Errno.EINVAL, hook(attachType));
+    noHook('BPF_PROG_DETACH', attachType);
   }
 
   async progQuery({ attachType }: ProgQueryAttr): Promise<ProgQueryResult> {
-    return refuse('BPF_PROG_QUERY', Errno.EINVAL, hook(attachType));
+    return noHook('BPF_PROG_QUERY', attachType);
   }
 
   async iterCreate(link: Fd): Promise<Fd> {
-    return noLink('BPF_ITER_CREATE', link);
+    return this.#noLink('BPF_ITER_CREATE', link);
   }
 
   async taskFdQuery(pid: number): Promise<TaskFdInfo> {
@@ -93,7 +122,8 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
     return refuse('BPF_TASK_FD_QUERY', Errno.ENOENT, detail);
   }
 
-  async progStreamRead(_prog: Fd, stream: 1 | 2, _size: number): Promise<Uint8Array> {
+  async progStreamRead(prog: Fd, stream: 1 | 2, _size: number): Promise<Uint8Array> {
+    this.checkOpen('BPF_PROG_STREAM_READ_BY_FD', prog);
     return refuse(
       'BPF_PROG_STREAM_READ_BY_FD',
       Errno.EINVAL,
@@ -101,7 +131,8 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
     );
   }
 
-  async objPin(_fd: Fd, path: string): Promise<void> {
+  async objPin(fd: Fd, path: string): Promise<void> {
+    this.checkOpen('BPF_OBJ_PIN', fd);
     noFiles('BPF_OBJ_PIN', path, Errno.EPERM);
   }
 
@@ -118,6 +149,7 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
   }
 
   async read(fd: Fd, _size: number): Promise<Uint8Array> {
+    this.checkOpen('read', fd);
     return refuse(
       'read',
       Errno.EINVAL,
@@ -149,8 +181,8 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
     noDevice('RTM_DELTFILTER', ifindex);
   }
 
-  async tcFilters({ ifindex }: TcHook): Promise<TcFilter[]> {
-    return noDevice('RTM_GETTFILTER', ifindex);
+  async tcFilters(_hook: TcHook): Promise<TcFilter[]> {
+    return [];
   }
 
   async perfEventOpen({ kind }: PerfEventAttr): Promise<Fd> {
@@ -158,14 +190,14 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
   }
 
   async perfEventSetBpf(event: Fd, _prog: Fd): Promise<void> {
-    refuse('PERF_EVENT_IOC_SET_BPF', Errno.EINVAL, `descriptor ${event} is no perf event`);
+    this.#noEvent('PERF_EVENT_IOC_SET_BPF', event);
   }
 
   async perfEventEnable(event: Fd): Promise<void> {
-    refuse('PERF_EVENT_IOC_ENABLE', Errno.EINVAL, `descriptor ${event} is no perf event`);
+    this.#noEvent('PERF_EVENT_IOC_ENABLE', event);
   }
 
   async perfEventDisable(event: Fd): Promise<void> {
-    refuse('PERF_EVENT_IOC_DISABLE', Errno.EINVAL, `descriptor ${event} is no perf event`);
+    this.#noEvent('PERF_EVENT_IOC_DISABLE', event);
   }
 }
