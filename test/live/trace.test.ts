@@ -1,7 +1,7 @@
 // What programs print in the kernel of this machine: every line reaches every listener, also where nobody has mounted
 // tracefs, and nothing of it stays behind.
 
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { TraceEvent } from '../../src/bpf/bpf.js';
 import { LinuxKernel } from '../../src/linux/index.js';
@@ -14,6 +14,22 @@ const data = new Uint8Array(64);
 const ours = ({ pid }: TraceEvent): boolean => pid === process.pid;
 
 needs('the trace of the live kernel', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
+  // First, since each process sweeps once.
+  test('removes what a process that was killed has left behind, and nothing else', async () => {
+    const place = `${tracefs()}/instances`;
+    // No process has this number; ours has its own.
+    const [left, ours] = ['skep-999999999-1', `skep-${process.pid}-999`];
+    for (const name of [left, ours]) mkdirSync(`${place}/${name}`);
+    try {
+      using kernel = new LinuxKernel();
+      using _ = await kernel.trace(() => {});
+      expect(readdirSync(place)).not.toContain(left);
+      expect(readdirSync(place)).toContain(ours);
+    } finally {
+      rmdirSync(`${place}/${ours}`);
+    }
+  });
+
   test('reaches two listeners in whole, up to the moment at which they go', async () => {
     using one = new LinuxKernel();
     using two = new LinuxKernel();
