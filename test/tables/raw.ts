@@ -75,6 +75,28 @@ const name = encoder.encode('tables');
 
 /** What the kernel says of a program, which is dropped at once. */
 export function loadRaw(load: RawLoad): RawVerdict {
+  const { fd, errno, log } = loadOpen(load);
+  if (fd >= 0) closeFd(fd);
+  return { errno, log };
+}
+
+/** Bytes of the program as the kernel has rewritten it; undefined when it was refused. */
+export function rewrittenSize(load: RawLoad): number | undefined {
+  const { fd } = loadOpen(load);
+  if (fd < 0) return undefined;
+  const info = new Uint8Array(256);
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, fd, true);
+  view.setUint32(4, info.length, true);
+  view.setBigUint64(8, address(info), true);
+  const result = syscall(number, 15, bytes, bytes.length) as number;
+  closeFd(fd);
+  // struct bpf_prog_info: type, id, tag, jited_prog_len, xlated_prog_len.
+  return result < 0 ? undefined : new DataView(info.buffer).getUint32(20, true);
+}
+
+function loadOpen(load: RawLoad): RawVerdict & { fd: number } {
   const code = concat(load.insns);
   const license = encoder.encode(`${load.license ?? 'GPL'}\0`);
   const level = load.logLevel ?? 1;
@@ -95,9 +117,8 @@ export function loadRaw(load: RawLoad): RawVerdict {
   attrView.setUint32(108, load.btfId ?? 0, true);
   const fd = syscall(number, 5, attr, attr.length) as number;
   const errno = fd < 0 ? koffi.errno() : 0;
-  if (fd >= 0) closeFd(fd);
   const log = level ? decoder.decode(logBuffer.subarray(0, logBuffer.indexOf(0))) : '';
-  return { errno, log };
+  return { fd, errno, log };
 }
 
 /** A map; throws with the errno when the kernel refuses it. */

@@ -25,6 +25,7 @@ import {
   loadRaw,
   mov,
   movReg,
+  rewrittenSize,
   st,
 } from './raw.js';
 
@@ -329,6 +330,25 @@ needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () =
       });
     }
     expect(looked).toBeGreaterThan(20);
+  });
+
+  test.each(cases)('calls that keep registers in $label', (one) => {
+    const range = rulesOf(one.type)?.returns.find(
+      ({ attach }) => !attach || attach.includes(one.attach),
+    )?.range;
+    const end = [mov(0, Array.isArray(range) ? range[0] : 0), exit];
+    for (const name of ['get_smp_processor_id', 'get_prandom_u32', 'get_numa_node_id', 'jiffies64']) {
+      const id = helperNames.indexOf(name);
+      if (!helpersFor(one.type, one).has(name)) continue;
+      const plain = rewrittenSize({ ...one, insns: [call(id), ...end] });
+      // r1 is kept on the stack around the call: not needed where the call keeps it.
+      const kept = rewrittenSize({
+        ...one,
+        insns: [insn(0x7b, 10, 1, -8), call(id), ldx(8, 1, 10, -8), ...end],
+      });
+      if (plain === undefined || kept === undefined) throw new Error(`${name}: not loaded`);
+      expect(kept === plain, name).toBe(signatureFor(id, one.type, one.attach)?.fastcall === true);
+    }
   });
 
   test.each([

@@ -21,7 +21,7 @@ import {
   tracingTypes,
 } from './terms.js';
 
-/** These get the inlined form; the others get one that also works outside of preemption-safe sections. */
+/** For these the call keeps registers. */
 const inlinesCpu: readonly ProgramSelector[] = [
   ProgType.SchedCls,
   ProgType.SchedAct,
@@ -30,6 +30,7 @@ const inlinesCpu: readonly ProgramSelector[] = [
   ProgType.LwtOut,
   ProgType.LwtXmit,
   ProgType.LwtSeg6local,
+  ProgType.Syscall,
   ...tracingTypes,
 ].map((type) => ({ type }));
 
@@ -51,7 +52,6 @@ export const generalSignatures: readonly HelperSignature[] = [
   row(118, 'jiffies64', '5.6', [], integer),
   row(7, 'get_prandom_u32', '4.1', [], integer),
   row(8, 'get_smp_processor_id', '4.1', [], integer, {
-    fastcall: true,
     variants: [{ programs: inlinesCpu, args: [], returns: integer, fastcall: true }],
   }),
   row(42, 'get_numa_node_id', '4.10', [], integer),
