@@ -34,6 +34,25 @@ export async function readMaps(
   return { maps, variables: await readVariables(collection) };
 }
 
+/** Elements with their keys. Queues and stacks have none: their values are numbered, and taken out. */
+async function* elementsOf(map: LoadedMap): AsyncGenerator<[key: Uint8Array | number, value: Uint8Array]> {
+  const { type } = map.spec;
+  if (type === MapType.BloomFilter) {
+    throw new SkepError(
+      'a Bloom filter cannot be listed: it only says of a given value whether it may be there',
+    );
+  }
+  if (type !== MapType.Queue && type !== MapType.Stack) {
+    yield* map.entriesBytes();
+    return;
+  }
+  for (let number = 0; ; number++) {
+    const value = await map.popBytes();
+    if (value === undefined) return;
+    yield [number, value];
+  }
+}
+
 async function readMap(map: LoadedMap, limit: number, programs: Map<number, string>): Promise<MapReport> {
   const { type, maxEntries, keySize, valueSize } = map.spec;
   const report: MapReport = {
@@ -48,12 +67,15 @@ async function readMap(map: LoadedMap, limit: number, programs: Map<number, stri
     entries: [],
   };
   try {
-    for await (const [key, value] of map.entriesBytes()) {
+    for await (const [key, value] of elementsOf(map)) {
       report.count++;
       if (isArray(type) && limit !== Number.POSITIVE_INFINITY && isZero(value)) report.zeros++;
       else if (report.entries.length < limit) {
         const program = type === MapType.ProgArray ? programs.get(firstWord(value)) : undefined;
-        report.entries.push({ key: keyValue(map, key), value: program ?? map.decodeValue(value) });
+        report.entries.push({
+          key: typeof key === 'number' ? key : keyValue(map, key),
+          value: program ?? map.decodeValue(value),
+        });
       }
     }
   } catch (error) {

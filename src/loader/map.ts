@@ -15,6 +15,9 @@ const perCpuTypes: ReadonlySet<number> = new Set([
   MapType.PercpuCgroupStorage,
 ]);
 
+/** The key of maps that have none. */
+const NO_KEY = new Uint8Array(0);
+
 /** `undefined` for the answer ENOENT. */
 async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
@@ -79,6 +82,31 @@ export class LoadedMap {
       yield [this.decodeKey(key), this.decodeValue(value)];
   }
 
+  /**
+   * Adds a value to a map without keys: a queue, a stack or a Bloom filter. A queue or stack that is full answers E2BIG,
+   * or for UpdateFlag.Exist drops its oldest value.
+   */
+  async push(value: Value, flags = 0): Promise<void> {
+    await this.setBytes(NO_KEY, this.encodeValue(value), flags);
+  }
+
+  /** Takes the next value out of a queue or stack; undefined when it is empty. */
+  async pop(): Promise<Value | undefined> {
+    const bytes = await this.popBytes();
+    return bytes && this.decodeValue(bytes);
+  }
+
+  /** The next value of a queue or stack, which stays there; undefined when it is empty. */
+  async peek(): Promise<Value | undefined> {
+    const bytes = await this.getBytes(NO_KEY);
+    return bytes && this.decodeValue(bytes);
+  }
+
+  /** Whether a value may have been added to a Bloom filter: false is certain, true is likely. */
+  async mayHave(value: Value): Promise<boolean> {
+    return (await this.getBytes(this.encodeValue(value))) !== undefined;
+  }
+
   /** A value as bpf(2) has it, or undefined when the key is not there. */
   async getBytes(key: Uint8Array): Promise<Uint8Array | undefined> {
     return unlessMissing(this.#kernel.mapLookupElem(this.fd, key));
@@ -86,6 +114,10 @@ export class LoadedMap {
 
   async setBytes(key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
     await this.#kernel.mapUpdateElem(this.fd, key, value, flags);
+  }
+
+  async popBytes(): Promise<Uint8Array | undefined> {
+    return unlessMissing(this.#kernel.mapLookupAndDeleteElem(this.fd, NO_KEY));
   }
 
   async deleteBytes(key: Uint8Array): Promise<boolean> {
