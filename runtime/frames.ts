@@ -1,5 +1,5 @@
 // Frames: packets laid out as a driver would have put them (src/kernel/programs/frames.ts has the picture), and the
-// interpreter run once a frame, as compiled programs do by themselves (src/kernel/jit/module.ts).
+// interpreter run once a frame, as compiled programs do by themselves (src/kernel/jit/driver.ts).
 
 import { interpret } from './interpreter';
 import { Cpu, PAGE, POINTER_BASE, XDP_HEADROOM, XDP_TAILROOM, XdpFrame } from './layout';
