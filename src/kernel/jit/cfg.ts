@@ -31,6 +31,8 @@ export interface Block {
   weight: number;
   /** First instruction, for fault reports; of a dispatcher, that of its first target. */
   readonly slot: number;
+  /** The block of an unrolled loop that this is a copy of, or is itself. */
+  readonly copyOf?: number;
 }
 
 /** A function's blocks by id; the entry is 0, and every block can be reached from it. */

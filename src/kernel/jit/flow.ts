@@ -23,7 +23,8 @@ export function flowAt(code: Code, entry: number): Flow {
   return splitExits(flow) ? describe(code, graph) : flow;
 }
 
-function describe(code: Code, graph: Graph): Flow {
+/** Works out what the passes need to know of a graph. */
+export function describe(code: Code, graph: Graph): Flow {
   const order = reversePostorder(graph);
   const idom = dominators(graph, order);
   return { graph, order, idom, loops: findLoops(code, graph, order, idom) };

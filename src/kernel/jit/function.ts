@@ -6,7 +6,7 @@ import { compute, pushCondition } from './alu.js';
 import type { FunctionProvenance, Provenances } from './analysis.js';
 import type { Callees, Subprogram } from './callees.js';
 import { helperCall, localCall } from './calls.js';
-import type { Block, Item } from './cfg.js';
+import { type Block, blockOf, type Item } from './cfg.js';
 import { type Code, target } from './code.js';
 import type { Flow } from './flow.js';
 import { elementBases, pushFound } from './lookup.js';
@@ -14,6 +14,7 @@ import { LoopPayment } from './payment.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
 import { type Home, type TranslationOptions, Translator } from './translator.js';
+import { unroll } from './unroll.js';
 import { I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
 
@@ -82,7 +83,7 @@ function storedLocals({ body }: Translator, { reads }: FunctionProvenance): Map<
 /** Writes the function to its home. */
 export function translate(input: FunctionInput): void {
   const { code, options } = input;
-  const { graph, order } = input.flow;
+  const { graph } = input.flow;
   const t = new Translator(code, input.callees, options, input.provenance.before, input.home);
   const { body } = t;
   /** Instructions of a block, with those of functions that do not count them themselves. */
@@ -104,7 +105,8 @@ export function translate(input: FunctionInput): void {
       [...members].reduce((sum, id) => sum + weightOf(graph.blocks.get(id)), 0),
     ]),
   );
-  const blocks = order.sequence.map((id) => graph.blocks.get(id)).filter((b): b is Block => b !== undefined);
+  const flow = unroll(code, input.flow, input.provenance.rounds);
+  const blocks = flow.order.sequence.map((id) => blockOf(flow.graph, id));
   const { isMain } = input;
 
   let payment: LoopPayment | undefined;
@@ -243,7 +245,7 @@ export function translate(input: FunctionInput): void {
     }
   };
 
-  structure(input.flow, {
+  structure(flow, {
     openBlock: () => body.open(Op.block),
     openLoop: (header) => {
       payment?.begin(header);
@@ -256,7 +258,7 @@ export function translate(input: FunctionInput): void {
     openElse: () => body.else(),
     close: () => body.end(),
     body: (block) => {
-      payment?.round(block.id);
+      payment?.round(block.copyOf ?? block.id);
       const found = rotations.get(block);
       const asked = new Set<string>();
       block.items.forEach((item, i) => {

@@ -48,7 +48,7 @@ export function lookup(a: AccessContext, slot: number, map: MapConstant): boolea
   switch (map.kind) {
     case 'array':
     case 'percpu-array': {
-      const element = { address: body.local(I32), present: body.local(I32) };
+      const element = a.elements.get(slot) ?? { address: body.local(I32), present: body.local(I32) };
       const index = t.scratch(I32);
       if (!pushKept(a, slot)) body.memory(Op.i32_load, pushAddress(a, slot, 2, 0, 4, false));
       body.set(index);
@@ -67,7 +67,7 @@ export function lookup(a: AccessContext, slot: number, map: MapConstant): boolea
     }
     case 'hash':
     case 'percpu-hash': {
-      const address = body.local(I32);
+      const address = a.elements.get(slot)?.address ?? body.local(I32);
       body.i32(map.address);
       const offset = pushAddress(a, slot, 2, 0, map.keySize, false);
       if (offset !== 0) body.i32(offset).op(Op.i32_add);
