@@ -61,7 +61,10 @@ export type PerfEvent =
   /** An offset in bytes into an executable file or library; `refCtrOffset` of a USDT semaphore. */
   | { kind: 'uprobe'; path: string; offset: bigint; onReturn?: boolean; refCtrOffset?: number };
 
-/** `pid` -1: every process (then `cpu` must be given); 0: this one. `cpu` -1: every CPU. */
+/**
+ * Whose hits count. `pid` -1 (unless told): those of every process, on one CPU (`cpu`, 0 unless told; tracepoints and
+ * probes run their program on every CPU all the same). `pid` 0: those of this process; on every CPU unless told.
+ */
 export type PerfEventAttr = PerfEvent & { pid?: number; cpu?: number };
 
 /** The hooks that are not bpf(2)'s. Every method fails with a BpfError that has Linux's errno. */

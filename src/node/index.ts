@@ -6,6 +6,6 @@ import { tieredCompiler } from './tiers.js';
 useModuleCompiler(tieredCompiler);
 
 export * from '../index.js';
-export { LinuxKernel } from '../linux/index.js';
+export * from '../linux/index.js';
 export { type ByteSource, FileSink, openSource, readCapture } from './capture.js';
 export { openObject } from './files.js';
