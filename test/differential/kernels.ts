@@ -69,10 +69,12 @@ export class Kernels implements Disposable {
     this.#pinned[Symbol.dispose]();
   }
 
-  async compare({ insns, packets }: XdpProgram): Promise<Verdict> {
+  async compare({ insns, packets, repeat }: XdpProgram): Promise<Verdict> {
+    const on = (machine: Machine): Promise<Result> =>
+      machine.run(insns, packets, (prog) => machine.testRuns(prog, packets, repeat));
     let expected: Result;
     try {
-      expected = await this.#linux.run(insns, packets, 'testRuns');
+      expected = await on(this.#linux);
     } catch (error) {
       if (!(error instanceof BpfError) || error.command !== 'BPF_PROG_LOAD') throw error;
       return { kind: 'refused', reason: error.message, log: error.verifierLog ?? '' };
@@ -80,7 +82,7 @@ export class Kernels implements Disposable {
     for (const [engine, machine] of this.#engines) {
       let report: string;
       try {
-        report = differences(expected, await machine.run(insns, packets, 'testRuns'));
+        report = differences(expected, await on(machine));
       } catch (error) {
         report = error instanceof Error ? (error.stack ?? error.message) : String(error);
       }
@@ -91,8 +93,9 @@ export class Kernels implements Disposable {
 }
 
 /** A program with its packets, for a person. */
-export const describe = ({ insns, packets }: XdpProgram): string =>
+export const describe = ({ insns, packets, repeat }: XdpProgram): string =>
   [
     toAssembly(insns),
+    ...(repeat > 1 ? [`each packet ${repeat} times`] : []),
     ...packets.map((packet, i) => `packet ${i}: ${Buffer.from(packet).toString('hex')}`),
   ].join('\n');

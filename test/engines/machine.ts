@@ -21,7 +21,7 @@ export type MachineKernel = Pick<
   | 'close'
 >;
 
-/** A map with keys of four bytes; elements 0, 1 ... hold a pattern when a program begins to run. */
+/** A map whose keys begin with a number of four bytes; elements 0, 1 ... hold a pattern when a program begins to run. */
 export interface MapSpec {
   readonly type: MapType;
   readonly keySize: number;
@@ -51,8 +51,9 @@ const hex = (bytes: Uint8Array): string => {
   return text;
 };
 
-export const u32 = (value: number): Uint8Array => {
-  const bytes = new Uint8Array(4);
+/** A number, in `size` bytes. */
+export const u32 = (value: number, size = 4): Uint8Array => {
+  const bytes = new Uint8Array(size);
   new DataView(bytes.buffer).setUint32(0, value, true);
   return bytes;
 };
@@ -101,12 +102,12 @@ export class Machine<K extends MachineKernel = MachineKernel> {
   }
 
   async #fill(map: OpenMap): Promise<void> {
-    const { type, valueSize, maxEntries } = map;
+    const { type, keySize, valueSize, maxEntries } = map;
     const number = this.#maps.indexOf(map);
     const size = isPerCpu(type) ? valueSize * this.#cpus : valueSize;
     const entries = isHash(type) ? 2 : maxEntries;
     for (let key = 0; key < entries; key++) {
-      await this.kernel.mapUpdateElem(map.fd, u32(key), pattern(number * 16 + key, size));
+      await this.kernel.mapUpdateElem(map.fd, u32(key, keySize), pattern(number * 16 + key, size));
     }
   }
 
@@ -188,26 +189,26 @@ export class Machine<K extends MachineKernel = MachineKernel> {
     });
   }
 
-  /** Test-runs a loaded program on one packet after the other; their metadata come back with them. A fault throws. */
-  async testRuns(prog: number, packets: readonly Uint8Array[]): Promise<Outcome[]> {
+  /** Test-runs a loaded program `repeat` times on each packet; metadata come back with it. A fault throws. */
+  async testRuns(prog: number, packets: readonly Uint8Array[], repeat = 1): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
     for (const dataIn of packets) {
-      const { retval, dataOut } = await this.kernel.progTestRun(prog, { dataIn });
+      const { retval, dataOut } = await this.kernel.progTestRun(prog, { dataIn, repeat });
       outcomes.push({ retval, data: hex(dataOut) });
     }
     return outcomes;
   }
 
-  /** Loads and runs a program on maps as they are at the beginning, in a batch or in test runs. */
+  /** Loads a program and runs it, as a batch or with `run`, on maps as they are at the beginning. */
   async run(
     insns: readonly Instruction[],
     packets: readonly Uint8Array[],
-    how: 'outcomes' | 'testRuns' = 'outcomes',
+    run: (prog: number) => Promise<Outcome[]> = (prog) => this.outcomes(prog, packets),
   ): Promise<Result> {
     await this.reset();
     const prog = await this.load(insns);
     try {
-      return { outcomes: await this[how](prog, packets), maps: await this.contents() };
+      return { outcomes: await run(prog), maps: await this.contents() };
     } finally {
       await this.kernel.close(prog);
     }

@@ -26,7 +26,7 @@ export const size = fc.constantFrom(1 as const, 2 as const, 4 as const, 8 as con
 /** Immediates, often at the edges. */
 export const imm = fc.oneof(
   fc.integer({ min: -16, max: 64 }),
-  fc.constantFrom(0x7fff_ffff, -0x8000_0000, 0xffff, 0x8000, -0x8000, 0xff, 0x80),
+  fc.constantFrom(-1, -1, 0, 1, 0x7fff_ffff, -0x8000_0000, 0xffff, 0x8000, -0x8000, 0xff, 0x80),
   fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
 );
 

@@ -53,6 +53,9 @@ export const MAPS = {
   array: { type: MapType.Array, keySize: 4, valueSize: 24, maxEntries: 3 },
   hash: { type: MapType.Hash, keySize: 4, valueSize: 16, maxEntries: 4 },
   percpu: { type: MapType.PercpuArray, keySize: 4, valueSize: 16, maxEntries: 2 },
+  /** Keys that engines look up in other ways. */
+  hash8: { type: MapType.Hash, keySize: 8, valueSize: 16, maxEntries: 4 },
+  hash12: { type: MapType.Hash, keySize: 12, valueSize: 16, maxEntries: 3 },
   perhash: { type: MapType.PercpuHash, keySize: 4, valueSize: 8, maxEntries: 3 },
   programs: { type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: 4 },
 } as const satisfies Record<string, MapSpec>;

@@ -78,32 +78,43 @@ const context = (dst = 1): Instruction => load(8, dst, FRAME_POINTER, CONTEXT);
 /** A number in `dst` from another register, which keeps it if it is the same. */
 const small = (dst: number, src: number, mask: number): Code => [mov(dst, reg(src)), alu('and', dst, mask)];
 
-/** The address of a key in r2: a known number, data, or bytes somewhere. */
-const key: fc.Arbitrary<Code> = fc.oneof(
+/** Puts the address of a key of `size` bytes into r2. */
+type Key = (size: number) => Code;
+
+/** A known number, data, or bytes somewhere. */
+const key: fc.Arbitrary<Key> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc
-      .tuple(fc.oneof(fc.nat(4), register.map(reg)), fc.nat(SCALARS_SIZE / 8 - 1))
-      .map(([value, n]) => {
-        const at = SCALARS + n * 8;
-        const number = typeof value === 'number' ? [mov(2, value)] : small(2, value.register, 7);
-        return [
-          ...number,
-          store(4, FRAME_POINTER, at, reg(2)),
-          mov(2, reg(FRAME_POINTER)),
-          alu('add', 2, at),
-        ];
-      }),
+    arbitrary: fc.tuple(fc.oneof(fc.nat(4), register.map(reg)), fc.nat(SCALARS_SIZE / 8 - 2)).map(
+      ([value, n]): Key =>
+        (size) => {
+          const at = SCALARS + n * 8;
+          return [
+            ...(typeof value === 'number' ? [mov(2, value)] : small(2, value.register, 7)),
+            ...(size > 4 ? [store(8, FRAME_POINTER, at + 8, 0)] : []),
+            store(size > 4 ? 8 : 4, FRAME_POINTER, at, reg(2)),
+            mov(2, reg(FRAME_POINTER)),
+            alu('add', 2, at),
+          ];
+        },
+    ),
   },
-  { weight: 1, arbitrary: readable.map((address) => address(2, 4)) },
+  {
+    weight: 1,
+    arbitrary: readable.map(
+      (address): Key =>
+        (size) =>
+          address(2, size),
+    ),
+  },
 );
 
-const MAPS_TO_CHANGE = ['array', 'hash', 'percpu', 'perhash', 'globals'] as const;
+const MAPS_TO_CHANGE = ['array', 'hash', 'hash8', 'hash12', 'percpu', 'perhash', 'globals'] as const;
 
 const update: Statement = fc
   .record({ map: fc.constantFrom(...MAPS_TO_CHANGE), key, value: readable, flags: fc.nat(4), rest })
   .map(({ map, key, value, flags, rest }) => [
-    ...key,
+    ...key(MAPS[map].keySize),
     // The array of one long value is not worth a stack of its own.
     ...(map === 'globals' ? [loadValue(3, 'globals')] : value(3, MAPS[map].valueSize)),
     mov(4, flags % 4),
@@ -112,8 +123,22 @@ const update: Statement = fc
   ]);
 
 const remove: Statement = fc
-  .record({ map: fc.constantFrom('hash', 'hash', 'perhash', 'array'), key, rest })
-  .map(({ map, key, rest }) => [...key, loadMap(1, map), ...call(Helper.map_delete_elem, rest)]);
+  .record({
+    map: fc.constantFrom(
+      'hash' as const,
+      'hash8' as const,
+      'hash12' as const,
+      'perhash' as const,
+      'array' as const,
+    ),
+    key,
+    rest,
+  })
+  .map(({ map, key, rest }) => [
+    ...key(MAPS[map].keySize),
+    loadMap(1, map),
+    ...call(Helper.map_delete_elem, rest),
+  ]);
 
 const checksum: Statement = fc
   .record({

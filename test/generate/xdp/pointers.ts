@@ -6,6 +6,8 @@ import {
   alu,
   branch,
   callHelper,
+  callLocal,
+  exit,
   jump,
   load,
   loadImm64,
@@ -14,7 +16,7 @@ import {
   slotCount,
   store,
 } from '../../../src/isa/index.js';
-import { type Code, guarded, SKIP, type Statement } from '../code.js';
+import { type Code, type FunctionCode, guarded, SKIP, type Statement } from '../code.js';
 import {
   type Access,
   access,
@@ -27,6 +29,9 @@ import {
 } from '../memory.js';
 import { bits, CONDITIONS, imm, register, value64 } from '../scalars.js';
 import { ARGUMENT_SIZE, contextField, loadMap, loadValue, MAPS, type MapName } from './frame.js';
+
+const LOOKUP = 1;
+const LOOKUP_PER_CPU = 195;
 
 /** Registers that are free for a statement; all of them must be data again behind it. */
 interface Registers {
@@ -223,31 +228,62 @@ const direct = (name: MapName, rights: Rights): fc.Arbitrary<Target> =>
     lasting: true,
   }));
 
-/** An element found by its key, which may not be there. */
-const element = (name: 'array' | 'hash' | 'percpu' | 'perhash' | 'globals'): fc.Arbitrary<Target> =>
+/** Number of the function that gives an element of `array`, or null, for the key in r1. */
+const FINDER = 4;
+
+export const finder: FunctionCode = {
+  body: [
+    store(4, FRAME_POINTER, -4, reg(1)),
+    mov(2, reg(FRAME_POINTER)),
+    alu('add', 2, -4),
+    loadMap(1, 'array'),
+    callHelper(LOOKUP),
+  ],
+  epilogue: [exit()],
+};
+
+type Found = 'array' | 'hash' | 'hash8' | 'hash12' | 'percpu' | 'perhash' | 'globals';
+
+/** An element found by its key, which may not be there; sometimes nobody knows in which of two maps. */
+const element = (name: Found, other?: Found): fc.Arbitrary<Target> =>
   fc
     .record({
       key: fc.oneof(fc.nat(5), limit),
       most: fc.integer({ min: 1, max: 7 }),
-      at: aligned(SCALARS_SIZE),
+      at: fc.nat((SCALARS_SIZE - MAPS[name].keySize) >> 3).map((n) => n * 8),
       cpu: fc.nat(5),
       value: imm,
       wide: value64,
       far: fc.boolean(),
+      called: fc.nat(3).map((n) => n === 0),
+      when: register,
     })
-    .map(({ key, most, at, cpu, value, wide, far }) => {
+    .map(({ key, most, at, cpu, value, wide, far, called, when }) => {
       const perCpu = cpu < 2 && name.startsWith('per');
+      const { keySize } = MAPS[name];
+      const map =
+        other === undefined
+          ? [loadMap(1, name)]
+          : [mov(1, reg(when)), branch('eq', 1, value, 3), loadMap(1, name), jump(2), loadMap(1, other)];
       return {
         reach: (registers) => {
           const { p, t } = registers;
+          const find =
+            called && name === 'array' && other === undefined
+              ? [mov(1, reg(t)), callLocal(FINDER)]
+              : [
+                  store(4, FRAME_POINTER, SCALARS + at, reg(t)),
+                  ...(keySize > 4 ? [store(4, FRAME_POINTER, SCALARS + at + 4, 0)] : []),
+                  ...(keySize > 8 ? [store(4, FRAME_POINTER, SCALARS + at + 8, 0)] : []),
+                  ...map,
+                  mov(2, reg(FRAME_POINTER)),
+                  alu('add', 2, SCALARS + at),
+                  ...(perCpu ? [mov(3, cpu)] : []),
+                  callHelper(perCpu ? LOOKUP_PER_CPU : LOOKUP),
+                ];
           return [
             ...(typeof key === 'number' ? [mov(t, key)] : key(registers, most)),
-            store(4, FRAME_POINTER, SCALARS + at, reg(t)),
-            mov(2, reg(FRAME_POINTER)),
-            alu('add', 2, SCALARS + at),
-            ...(perCpu ? [mov(3, cpu)] : []),
-            loadMap(1, name),
-            callHelper(perCpu ? 195 : 1),
+            ...find,
             ...(far ? [mov(7, reg(0))] : []),
             mov(1, value),
             loadImm64(2, wide),
@@ -260,9 +296,9 @@ const element = (name: 'array' | 'hash' | 'percpu' | 'perhash' | 'globals'): fc.
             ...(far && p !== 7 ? [mov(7, value)] : []),
           ];
         },
-        size: MAPS[name].valueSize,
+        size: Math.min(MAPS[name].valueSize, MAPS[other ?? name].valueSize),
         rights: VALUE,
-        lasting: !name.endsWith('hash'),
+        lasting: !`${name}${other}`.includes('hash'),
       };
     });
 
@@ -310,6 +346,10 @@ const values = fc.oneof(
   direct('constants', CONSTANT),
   element('array'),
   element('hash'),
+  element('hash8'),
+  element('hash12'),
+  element('hash', 'array'),
+  element('array', 'globals'),
   element('percpu'),
   element('perhash'),
   element('globals'),
@@ -350,9 +390,10 @@ export function throughPointer({ slots, free, body }: Holding): Statement {
       kept: fc.constantFrom('register', 'register', 'slot', 'body'),
       body,
       last: fc.boolean(),
+      nullTest: fc.constantFrom(undefined, undefined, 'eq' as const, 'ne' as const),
       value: imm,
     })
-    .map(({ registers, target, before, after, kept, body, last, value }) => {
+    .map(({ registers, target, before, after, kept, body, last, nullTest, value }) => {
       const { p, q, u } = registers;
       const { size, rights, lasting } = target;
       const use = (all: readonly Access[]) =>
@@ -368,6 +409,9 @@ export function throughPointer({ slots, free, body }: Holding): Statement {
       return [
         ...guarded([
           ...target.reach(registers),
+          // Needless, but compilers write it.
+          ...(nullTest === 'eq' ? [branch('eq', p, 0, SKIP)] : []),
+          ...(nullTest === 'ne' ? [branch('ne', p, 0, 1), jump(SKIP)] : []),
           ...use(before),
           ...(kept === 'register' ? [] : again),
           ...(last ? [load(8, p, p, 0), store(8, FRAME_POINTER, SCALARS, reg(p))] : []),

@@ -6,6 +6,7 @@
 //   function 1     calls 2, 3; moves the packet
 //   function 2     calls 3; its memory may be in the packet
 //   function 3     calls nothing
+//   finder         looks up an element, see pointers.ts; for all of them
 //
 // The main function adds its registers and its stack to `result`, so that whatever differs is seen there.
 
@@ -38,13 +39,15 @@ import { foldFrame } from '../raw.js';
 import { arithmetic, DATA, edge, imm, rotation, value64 } from '../scalars.js';
 import { ARGUMENT, CONTEXT, contextField, HELD_COUNT, held, loadValue, refresh } from './frame.js';
 import { adjust, type Callee, callFunction, helpers, tailCall } from './helpers.js';
-import { type Slot, throughPointer } from './pointers.js';
+import { finder, type Slot, throughPointer } from './pointers.js';
 import { walk } from './walk.js';
 
 /** A program, with maps by their number in MAPS, and the packets to run it on, one after the other. */
 export interface XdpProgram {
   readonly insns: readonly Instruction[];
   readonly packets: readonly Uint8Array[];
+  /** Runs on each packet, as the one before has left it. */
+  readonly repeat: number;
 }
 
 /** What is different between functions, and between the places in one. */
@@ -228,5 +231,10 @@ export const xdpProgram: fc.Arbitrary<XdpProgram> = fc
   .record({
     functions: fc.tuple(main(3, 14), subprogram(1, 2, 2, 5), subprogram(2, 2, 2, 5), subprogram(3, 2, 1, 5)),
     packets: fc.array(packet, { minLength: 1, maxLength: 3 }),
+    // Some become hot: an engine may then run other code than before.
+    repeat: fc.oneof(
+      { weight: 30, arbitrary: fc.constantFrom(1, 1, 1, 2) },
+      { weight: 1, arbitrary: fc.constant(1100) },
+    ),
   })
-  .map(({ functions, packets }) => ({ insns: link(functions), packets }));
+  .map(({ functions, packets, repeat }) => ({ insns: link([...functions, finder]), packets, repeat }));

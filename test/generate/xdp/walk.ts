@@ -126,6 +126,35 @@ const byIndex: Statement = fc
     return [...guarded(code), mov(4, value), mov(5, value)];
   });
 
+/** The counter is the index and goes down to where it ends. */
+const downwards: Statement = fc
+  .record({ ...pieces, test: fc.constantFrom('gt', 'ge', 'sgt', 'sge', 'ne'), early: fc.boolean() })
+  .map(({ ground, round, step: wish, first: start, rounds, width, value, test, early }) => {
+    const [step, last] = fitting(wish, start, round.bytes, ground.aligned);
+    const most = Math.floor((ground.size - round.bytes - last) / step) + 1;
+    const count = Math.min(rounds, most);
+    const inside = [
+      // Before the visit or behind it.
+      ...(early ? [alu('sub', OUTER, step, width)] : []),
+      ...ground.start(5),
+      alu('add', 5, reg(OUTER)),
+      ...visit(round, 5),
+      mov(5, value),
+      ...(early ? [] : [alu('add', OUTER, -step, width)]),
+    ];
+    // Where the counter is when it is tested for the last time; below 0 only as a signed number.
+    const end = early ? last : last - step;
+    const limit = { gt: end, sgt: end, ne: end, ge: end + step, sge: end + step }[test];
+    const usable = end < 0 && test !== 'ne' ? (test === 'ge' || test === 'sge' ? 'sge' : 'sgt') : test;
+    return [
+      mov(OUTER, last + (count - (early ? 0 : 1)) * step, width),
+      ...inside,
+      branch(usable, OUTER, limit, -slotCount(inside) - 1, width),
+      mov(OUTER, 0),
+      mov(4, value),
+    ];
+  });
+
 /** A pointer moves along with a counter. */
 const byPointer: Statement = fc
   .record({ ...pieces, down: fc.boolean(), order: fc.boolean() })
@@ -193,4 +222,4 @@ const toTheEnd: Statement = fc
   });
 
 /** Where both counters are free. */
-export const walk: Statement = fc.oneof(byIndex, byPointer, toTheEnd);
+export const walk: Statement = fc.oneof(byIndex, downwards, byPointer, toTheEnd);
