@@ -1,7 +1,7 @@
 // Paths: the one being followed, those that wait, and the checkpoints that they start from.
 
 import { Errno } from '../../bpf/errno.js';
-import { finishComponents } from './components.js';
+import { finishComponents, incomplete } from './components.js';
 import { type Address, layout as L } from './domain.js';
 import { LIMITS, type Verifier } from './verifier.js';
 
@@ -79,20 +79,22 @@ export function popPath(v: Verifier): boolean {
 /** The current path has ended: checkpoints from which nothing is open any more are complete. */
 export function endPath(v: Verifier): void {
   const { d } = v;
-  let state = v.state;
-  while (state) {
+  for (let state = v.state; state; ) {
     const open = d.get(state, L.State_branches) - 1;
     d.set(state, L.State_branches, open);
-    if (open) break;
+    if (open) return;
     finishComponents(v, state);
-    state = d.get(state, L.State_parent);
+    const parent = d.get(state, L.State_parent);
+    forgetRetired(v, state);
+    state = parent;
   }
-  for (const checkpoint of v.retired) {
-    if (d.get(checkpoint.state, L.State_branches) === 0 && v.canForget(checkpoint.state)) {
-      v.retired.delete(checkpoint);
-      v.forget(checkpoint.state);
-    }
-  }
+}
+
+/** Frees a checkpoint that is no longer compared with, once nothing refers to it. */
+export function forgetRetired(v: Verifier, state: Address): void {
+  if (!v.retired.has(state) || v.d.get(state, L.State_branches) !== 0 || incomplete(v, state)) return;
+  v.retired.delete(state);
+  v.d.wasm.stateFree(state);
 }
 
 /** Visits every register of a state that may hold a pointer: of all frames, and spilled ones. */

@@ -6,6 +6,7 @@ import { addBackedge, enterComponent, incomplete } from './components.js';
 import { type Address, layout as L } from './domain.js';
 import { isMayGoto } from './functions.js';
 import { pushStep } from './history.js';
+import { forgetRetired } from './paths.js';
 import { forgetPrecision, walkBack } from './precision.js';
 import { printState } from './print.js';
 import { stackLiveness } from './stack-liveness.js';
@@ -102,10 +103,9 @@ export function isVisited(v: Verifier): boolean {
     const n = checkpoint && d.get(old.state, L.State_branches) > 0 ? 64 : 3;
     if (old.misses > old.hits * n + n) {
       list.splice(i, 1);
-      old.retired = true;
       v.exploredCount--;
-      if (d.get(old.state, L.State_branches) === 0 && v.canForget(old.state)) v.forget(old.state);
-      else v.retired.add(old);
+      v.retired.add(old.state);
+      forgetRetired(v, old.state);
     }
   }
   v.maxStatesPerInsn = Math.max(v.maxStatesPerInsn, seen);
@@ -198,7 +198,7 @@ function makeCheckpoint(v: Verifier, list: Explored[]): void {
   const state = d.stateNew();
   d.stateCopy(state, v.state, true);
   d.set(state, L.State_insn, v.insn);
-  list.push({ state, hits: 0, misses: 0, retired: false });
+  list.push({ state, hits: 0, misses: 0 });
   enterComponent(v, state);
   v.setStateField(L.State_parent, state);
   v.setStateField(L.State_firstInsn, v.insn);

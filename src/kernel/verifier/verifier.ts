@@ -111,7 +111,6 @@ export interface Explored {
   readonly state: Address;
   hits: number;
   misses: number;
-  retired: boolean;
 }
 
 /** Instructions on all paths together (BPF_COMPLEXITY_LIMIT_INSNS), jumps that may wait (..._JMP_SEQ), frames. */
@@ -187,7 +186,7 @@ export class Verifier {
   readonly waiting: Waiting[] = [];
   readonly explored = new Map<number, Explored[]>();
   /** Checkpoints that are no longer compared with, while paths from them are still open. */
-  readonly retired = new Set<Explored>();
+  readonly retired = new Set<Address>();
   exploredCount = 0;
 
   // Figures.
@@ -324,19 +323,10 @@ export class Verifier {
 
   // ---- checkpoints
 
-  /** Nothing refers to a dropped checkpoint any more. */
-  canForget(state: Address): boolean {
-    return !this.openComponents.has(state);
-  }
-  /** Checkpoints that are entries of loops, or covered states of loops, that are still open. */
-  readonly openComponents = new Set<Address>();
-  forget(state: Address): void {
-    this.d.wasm.stateFree(state);
-  }
   /** A function is done: its checkpoints are no use to the next. */
   forgetAll(): void {
     for (const list of this.explored.values()) for (const { state } of list) this.d.wasm.stateFree(state);
-    for (const { state } of this.retired) this.d.wasm.stateFree(state);
+    for (const state of this.retired) this.d.wasm.stateFree(state);
     this.explored.clear();
     this.retired.clear();
     this.exploredCount = 0;

@@ -6,15 +6,24 @@ import { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 import type { MapUse, ValueField } from './types.js';
 
 const words = (text: string): readonly string[] => text.split(' ');
-const kept: readonly ValueField[] = ['timer', 'workqueue', 'kptr', 'refcount', 'list-head', 'rb-root'];
+const locks: readonly ValueField[] = ['spin-lock', 'res-spin-lock'];
+const kept: readonly ValueField[] = [
+  'timer',
+  'workqueue',
+  'task-work',
+  'kptr',
+  'refcount',
+  'list-head',
+  'rb-root',
+];
 const perCpu: readonly ValueField[] = ['kptr', 'refcount'];
-const storage: readonly ValueField[] = ['spin-lock', 'kptr', 'refcount'];
+const storage: readonly ValueField[] = [...locks, 'kptr', 'refcount'];
 const elements = { lookup: 'value', forEach: true, sleepable: true } as const;
 
 /** All map types by number. */
 export const mapUses: readonly MapUse[] = [
-  { type: MapType.Hash, ...elements, fields: ['spin-lock', ...kept] },
-  { type: MapType.Array, ...elements, directValue: true, fields: ['spin-lock', ...kept] },
+  { type: MapType.Hash, ...elements, fields: [...locks, ...kept] },
+  { type: MapType.Array, ...elements, directValue: true, fields: [...locks, ...kept] },
   { type: MapType.ProgArray, helpers: ['tail_call'] },
   {
     type: MapType.PerfEventArray,
@@ -42,7 +51,7 @@ export const mapUses: readonly MapUse[] = [
     helpers: words('sk_redirect_hash sock_hash_update msg_redirect_hash sk_select_reuseport map_lookup_elem'),
     lookup: 'socket',
   },
-  { type: MapType.CgroupStorage, helpers: ['get_local_storage'], fields: ['spin-lock'] },
+  { type: MapType.CgroupStorage, helpers: ['get_local_storage'], fields: locks },
   { type: MapType.ReuseportSockarray, helpers: ['sk_select_reuseport'] },
   { type: MapType.PercpuCgroupStorage, helpers: ['get_local_storage'] },
   { type: MapType.Queue, helpers: words('map_peek_elem map_pop_elem map_push_elem'), sleepable: true },

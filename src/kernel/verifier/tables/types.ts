@@ -298,8 +298,10 @@ export interface ProgramRules {
 /** A field with a meaning of its own in a map's value (enum btf_field_type). */
 export type ValueField =
   | 'spin-lock'
+  | 'res-spin-lock'
   | 'timer'
   | 'workqueue'
+  | 'task-work'
   | 'kptr'
   | 'refcount'
   | 'list-head'
