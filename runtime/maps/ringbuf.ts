@@ -67,6 +67,7 @@ export function ringbuf_create(draft: BpfMap): usize {
   // What programs may touch are no elements, but records that are being written: see ringbuf_holds.
   header.length = 0;
   store<usize>(header.values - sizeof<usize>(), map);
+  closeAll(map);
   return map;
 }
 
@@ -78,7 +79,7 @@ function ringOfRecord(record: usize): usize {
 }
 
 /** Room for a record of `size` bytes: the address of its data, or 0 when there is none. */
-export function ringbuf_reserve(map: usize, size: u64): usize {
+function claim(map: usize, size: u64): usize {
   if (size > LARGEST_RECORD) return 0;
   const ring = ringOf(map);
   const length = taken(size as u32);
@@ -94,8 +95,20 @@ export function ringbuf_reserve(map: usize, size: u64): usize {
   return header + RECORD_HEADER;
 }
 
+/** The same for a record that the program writes itself. */
+export function ringbuf_reserve(map: usize, size: u64): usize {
+  const record = claim(map, size);
+  if (record) opened(map, record, size as u32);
+  return record;
+}
+
 /** Hands a reserved record over to the reader, or drops it, and wakes who waits for it. */
 export function ringbuf_commit(record: usize, flags: u64, discard: bool): void {
+  closed(record);
+  commit(record, flags, discard);
+}
+
+function commit(record: usize, flags: u64, discard: bool): void {
   const map = ringOfRecord(record);
   const ring = ringOf(map);
   const header = record - RECORD_HEADER;
@@ -107,10 +120,10 @@ export function ringbuf_commit(record: usize, flags: u64, discard: bool): void {
 /** Reserves, copies and commits: 0, -EINVAL (flags) or -EAGAIN (no room). */
 export function ringbuf_output(map: usize, data: usize, size: u64, flags: u64): i32 {
   if (flags & ~(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP)) return -EINVAL;
-  const record = ringbuf_reserve(map, size);
+  const record = claim(map, size);
   if (!record) return -EAGAIN;
   memory.copy(record, data, size as usize);
-  ringbuf_commit(record, flags, false);
+  commit(record, flags, false);
   return 0;
 }
 
@@ -123,29 +136,68 @@ export function ringbuf_query(map: usize, what: u64): u64 {
   return 0;
 }
 
-/** The record that is being written and of which [start, start + size) is a part: the address of its data, or 0. */
-function reservedAround(map: usize, start: usize, size: u32): usize {
-  const ring = ringOf(map);
-  for (let position = ring.consumer; position < ring.producer;) {
-    const header = headerAt(map, position);
-    const word = load<u32>(header);
-    const record = header + RECORD_HEADER;
-    if (word & BUSY && start >= record && start + size <= record + lengthOf(word)) return record;
-    position += taken(lengthOf(word));
-  }
-  return 0;
+// ---- checked mode: which records are being written
+
+/** Records that programs have reserved and not handed over, in the order of reservation; the oldest makes room. */
+@unmanaged class OpenRecord {
+  /** Address of its data; 0 when it was handed over. */
+  record: usize = 0;
+  map: usize = 0;
+  size: u32 = 0;
+  reserved: u32 = 0;
 }
 
-/** Checked mode: whether a program may touch [at, at + size): it lies in a record that is being written. */
+/** A program that has more of them at once finds that it may not touch the oldest. A power of two. */
+const OPEN_RECORDS: u32 = 64;
+const openRecords = memory.data(64 * 16, 16);
+let newest: u32 = 0;
+
+/** The record that was reserved `ago` reservations before the newest. */
+@inline function openRecord(ago: u32): OpenRecord {
+  return changetype<OpenRecord>(openRecords + (((newest - ago) & (OPEN_RECORDS - 1)) << 4));
+}
+
+function opened(map: usize, record: usize, size: u32): void {
+  newest++;
+  const open = openRecord(0);
+  open.record = record;
+  open.map = map;
+  open.size = size;
+}
+
+function closed(record: usize): void {
+  for (let ago: u32 = 0; ago < OPEN_RECORDS; ago++) {
+    const open = openRecord(ago);
+    if (open.record != record) continue;
+    open.record = 0;
+    return;
+  }
+}
+
+/** Forgets the records of a map that was here before. */
+function closeAll(map: usize): void {
+  for (let ago: u32 = 0; ago < OPEN_RECORDS; ago++) if (openRecord(ago).map == map) openRecord(ago).record = 0;
+}
+
+/** Whether a program may touch [at, at + size): it lies in a record of `map` that is being written. */
 export function ringbuf_holds(map: usize, at: usize, size: u32): bool {
   const offset = at - changetype<BpfMap>(map).values;
   if (offset >= (changetype<BpfMap>(map).maxEntries as usize) * 2) return false;
-  return reservedAround(map, at, size) != 0;
+  for (let ago: u32 = 0; ago < OPEN_RECORDS; ago++) {
+    const open = openRecord(ago);
+    if (!open.record || open.map != map || at < open.record) continue;
+    if (at + size <= open.record + open.size) return true;
+  }
+  return false;
 }
 
-/** Checked mode: whether `at` is the data of a record that is being written. */
+/** Whether `at` is the data of a record of `map` that is being written. */
 export function ringbuf_is_record(map: usize, at: usize): bool {
-  return reservedAround(map, at, 0) == at;
+  for (let ago: u32 = 0; ago < OPEN_RECORDS; ago++) {
+    const open = openRecord(ago);
+    if (open.record == at && open.map == map) return true;
+  }
+  return false;
 }
 
 // ---- user space's side

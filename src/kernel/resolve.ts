@@ -24,6 +24,12 @@ const KINDS: ReadonlyMap<MapType, MapConstant['kind']> = new Map([
   [MapType.Hash, 'hash'],
   [MapType.PercpuHash, 'percpu-hash'],
   [MapType.ProgArray, 'prog-array'],
+  [MapType.PerfEventArray, 'perf-event-array'],
+  [MapType.Ringbuf, 'ringbuf'],
+  [MapType.Devmap, 'redirect-map'],
+  [MapType.DevmapHash, 'redirect-map'],
+  [MapType.Cpumap, 'redirect-map'],
+  [MapType.Xskmap, 'redirect-map'],
 ]);
 
 /** What the JIT needs to know of a map. */

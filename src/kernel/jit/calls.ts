@@ -40,11 +40,11 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
     case 'map':
       return p?.kind === 'map';
     case 'prog-array':
-      return p?.kind === 'map' && p.map.kind === 'prog-array';
     case 'perf-event-array':
     case 'ringbuf':
-    case 'ringbuf-record':
     case 'redirect-map':
+      return p?.kind === 'map' && p.map.kind === type;
+    case 'ringbuf-record':
       return false;
     case 'map-key':
       return first?.kind === 'map' && isReadable(p, first.map.keySize);

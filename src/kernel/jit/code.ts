@@ -13,7 +13,16 @@ export interface Step {
 export interface MapConstant {
   /** Address of the BpfMap header. */
   readonly address: number;
-  readonly kind: 'array' | 'percpu-array' | 'hash' | 'percpu-hash' | 'prog-array' | 'other';
+  readonly kind:
+    | 'array'
+    | 'percpu-array'
+    | 'hash'
+    | 'percpu-hash'
+    | 'prog-array'
+    | 'perf-event-array'
+    | 'ringbuf'
+    | 'redirect-map'
+    | 'other';
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
