@@ -13,9 +13,24 @@ import {
   mapUse,
   mapUses,
 } from '../../src/kernel/verifier/tables/map-helpers.js';
+import type { ValueField } from '../../src/kernel/verifier/tables/types.js';
 import { missingKernel, needs } from '../require.js';
 import { btfCases, plainCases } from './cases.js';
-import { add, call, createRaw, exit, insn, ldMap, loadBtfRaw, loadRaw, mov, movReg, st } from './raw.js';
+import {
+  add,
+  call,
+  closeRaw,
+  createRaw,
+  exit,
+  insn,
+  kernelBtf,
+  ldMap,
+  loadBtfRaw,
+  loadRaw,
+  mov,
+  movReg,
+  st,
+} from './raw.js';
 
 test('every map type has one row', () => {
   expect(mapUses.map(({ type }) => type)).toEqual(Object.values(MapType).filter((type) => type !== 0));
@@ -132,6 +147,67 @@ needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () =
       }
     }
     expect(looked).toBeGreaterThan(100);
+  });
+
+  test('fields that values may have', () => {
+    const T = MapType;
+    const shapes: [MapType, number, object][] = [
+      [T.Hash, 1, {}],
+      [T.Array, 1, {}],
+      [T.PercpuHash, 1, {}],
+      [T.PercpuArray, 1, {}],
+      [T.LruHash, 1, {}],
+      [T.LruPercpuHash, 1, {}],
+      [T.SkStorage, 0, { flags: MapFlag.NoPrealloc }],
+      [T.TaskStorage, 0, { flags: MapFlag.NoPrealloc }],
+      [T.CgrpStorage, 0, { flags: MapFlag.NoPrealloc }],
+    ];
+    const special = {
+      'spin-lock': 'bpf_spin_lock',
+      'res-spin-lock': 'bpf_res_spin_lock',
+      timer: 'bpf_timer',
+      workqueue: 'bpf_wq',
+      'task-work': 'bpf_task_work',
+    } as const;
+    let accepted = 0;
+    for (const [field, name] of Object.entries(special)) {
+      const known = kernelBtf().findByName(name, 'STRUCT');
+      if (known === undefined) continue;
+      const size = kernelBtf().sizeOf(known);
+      const builder = new BtfBuilder();
+      const int = builder.add({ kind: 'INT', name: 'int', size: 4, encoding: 1, bitOffset: 0, bits: 32 });
+      const lock = builder.add({
+        kind: 'STRUCT',
+        name,
+        size,
+        kindFlag: false,
+        members: [{ name: 'opaque', type: int, bitOffset: 0, bitSize: 0 }],
+      });
+      const value = builder.add({
+        kind: 'STRUCT',
+        name: 'value',
+        size: size + 8,
+        kindFlag: false,
+        members: [
+          { name: 'special', type: lock, bitOffset: 0, bitSize: 0 },
+          { name: 'plain', type: int, bitOffset: 8 * size, bitSize: 0 },
+        ],
+      });
+      const btf = { fd: loadBtfRaw(builder.encode()), key: int, value };
+      for (const [type, entries, more] of shapes) {
+        let made = true;
+        try {
+          closeRaw(createRaw(type, 4, size + 8, entries, { ...more, btf }));
+        } catch {
+          made = false;
+        }
+        expect(made, `${name} in ${mapTypeName(type)}`).toBe(
+          mapUse(type)?.fields?.includes(field as ValueField) === true,
+        );
+        if (made) accepted++;
+      }
+    }
+    expect(accepted).toBeGreaterThan(10);
   });
 
   test('maps in sleepable programs', () => {
