@@ -106,6 +106,17 @@ def used_commands(entries, cpus, seed):
     yield "on", 0
 
 
+def used_up_commands(entries):
+    """A full map of which everything was looked up: something has to go all the same."""
+    for n in range(entries):
+        yield "update", key4(n), b"old"
+    for n in range(entries):
+        yield "use", key4(n)
+    for n in range(3):
+        yield "update", key4(entries + n), b"new"
+        yield "keys",
+
+
 def prefix(length, *data):
     return struct.pack("<I", length) + bytes(data)
 
@@ -192,10 +203,12 @@ def rows():
         for entries in (4, 10, 60):
             for flags in (0, NO_COMMON_LRU):
                 yield sort_keys(run((type_, 4, 6, entries, flags), list(lru_commands(entries))))
-    for entries in (1, 2, 3, 9, 24):
+    for entries in (1, 2, 3, 9, 16):
         for flags in (0, NO_COMMON_LRU):
             for cpus in (1, 2):
                 yield sort_keys(run((LRU_HASH, 4, 6, entries, flags), list(used_commands(entries, cpus, entries))))
+    for entries, flags in ((4, 0), (40, 0), (400, 0), (4, NO_COMMON_LRU), (40, NO_COMMON_LRU)):
+        yield sort_keys(run((LRU_HASH, 4, 6, entries, flags), list(used_up_commands(entries))))
     yield run((LPM_TRIE, 8, 6, 10, NO_PREALLOC), list(trie_commands()))
     for type_ in (QUEUE, STACK):
         yield run((type_, 0, 6, 4), list(queue_commands()))
