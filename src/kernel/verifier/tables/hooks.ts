@@ -19,7 +19,7 @@ export const sleepableLsmHooks = words(`
   sb_mount sb_remount sb_set_mnt_opts sb_show_options sb_statfs sb_umount settime socket_accept socket_bind
   socket_connect socket_create socket_getpeername socket_getpeersec_dgram socket_getsockname
   socket_getsockopt socket_listen socket_post_create socket_recvmsg socket_sendmsg socket_shutdown
-  socket_socketpair syslog task_alloc current_getsecid_subj task_getsecid_obj task_prctl task_setscheduler
+  socket_socketpair syslog task_alloc current_getlsmprop_subj task_getlsmprop_obj task_prctl task_setscheduler
   userns_create
 `);
 
@@ -48,6 +48,12 @@ export const socketOptionHooks = {
 
 /** cgroup LSM programs are those of the current task's cgroup here; elsewhere those of the socket's. */
 export const currentTaskHooks = words('sk_alloc_security sk_free_security');
+
+/** Functions that no program may be attached to: the entry to a program calls them itself (btf_id_deny). */
+export const deniedFunctions = words(`
+  migrate_disable migrate_enable rcu_read_unlock_strict preempt_count_add preempt_count_sub __rcu_read_lock
+  __rcu_read_unlock
+`);
 
 /** Functions where bpf_d_path is safe for tracing programs. Iterators may call it too. */
 const dPathFunctions = words(`
