@@ -73,8 +73,8 @@ export function lookupBatch(
   take: boolean,
 ): MapBatchResult {
   check(map, take ? 'lookupAndDelete' : 'lookup', count, options);
-  // No more room than there can be elements.
-  const room = Math.min(count, map.maxEntries);
+  // No more room than there are elements.
+  const room = Math.min(count, Math.max(map.count, 1));
   const keys = new Uint8Array(room * map.keySize);
   const values = new Uint8Array(room * map.transferSize);
   let done = false;
@@ -98,8 +98,8 @@ export function lookupBatch(
     if (take) map.delete(next);
     found++;
   }
-  // A hash, walked by buckets, knows at once that it is at its end; other types find out when asked again.
-  if (!done && count > 0 && batches.get(map.type) === all) {
+  // A hash, walked by buckets, knows at once that it is at its end; other types when there was room for more.
+  if (!done && count > 0 && (found < count || batches.get(map.type) === all)) {
     done = nextKey(map, take ? null : key) === undefined;
   }
   return {

@@ -26,6 +26,9 @@ const perCpu: ReadonlySet<MapType> = new Set([
   MapType.PercpuCgroupStorage,
 ]);
 
+/** Bytes that one batch brings at most; whoever asks for more goes on with the cursor. */
+const BATCH_ROOM = 1 << 26;
+
 /** Bytes that the system call moves for a key and a value of a map. */
 interface Shape {
   readonly type: MapType;
@@ -179,8 +182,12 @@ export class LinuxMaps implements MapCommands {
     // A cursor is the number of a bucket, or a key.
     const size = Math.max(shape.key, 4);
     if (cursor) checkLength(command, 'cursor', cursor, size);
-    // No more room than there can be elements.
-    const room = Math.min(count, shape.maxEntries);
+    if (!Number.isInteger(count) || count < 0) {
+      throw new BpfError(command, Errno.EINVAL, `${count} is no number of elements`);
+    }
+    // No more room than there can be elements (one more, to see the end), nor than one call should move.
+    const each = Math.max(shape.key + shape.value, 1);
+    const room = Math.min(count, shape.maxEntries + 1, Math.ceil(BATCH_ROOM / each));
     const keys = new Uint8Array(room * shape.key);
     const values = new Uint8Array(room * shape.value);
     const next = new Uint8Array(size);

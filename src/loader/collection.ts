@@ -26,6 +26,7 @@ import {
   type TcOptions,
   type XdpOptions,
 } from './attach.js';
+import { attachBySection } from './auto-attach.js';
 import { PerfBuffer, RingBuffer, UserRingBuffer } from './buffers.js';
 import type { Link } from './link.js';
 import type { LoadedMap } from './map.js';
@@ -73,6 +74,11 @@ export class LoadedProgram {
 
   async info(): Promise<ProgInfo> {
     return this.#kernel.progInfo(this.fd);
+  }
+
+  /** Attaches to what the program's section names; a SkepError when it does not say it all. */
+  async attach(): Promise<Link> {
+    return attachBySection(this.#kernel, this, this.spec);
   }
 
   /** Puts an XDP program on a network device. Throws a SkepError: the hook is taken, there is no such device ... */

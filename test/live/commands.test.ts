@@ -79,6 +79,8 @@ needs('the commands of bpf(2)', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
           done: all.done,
           walked,
           nothing: (await kernel.mapLookupBatch(map, null, 0)).count,
+          everything: (await kernel.mapLookupBatch(map, null, 0xffffffff)).count,
+          negative: await answer(kernel.mapLookupBatch(map, null, -1)),
           twice: await answer(
             kernel.mapUpdateBatch(
               map,
