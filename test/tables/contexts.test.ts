@@ -2,12 +2,32 @@
 // machine has it.
 
 import { expect, test } from 'vitest';
-import { type AttachType, ProgType } from '../../src/bpf/types.js';
-import { contextAccess, programRules, rulesOf } from '../../src/kernel/verifier/tables/contexts/index.js';
+import { type AttachType, MapType, ProgType } from '../../src/bpf/types.js';
+import {
+  contextAccess,
+  programRules,
+  rulesOf,
+  socketPointers,
+} from '../../src/kernel/verifier/tables/contexts/index.js';
 import type { ProgramRules, ReturnRule } from '../../src/kernel/verifier/tables/types.js';
 import { missingKernel, needs } from '../require.js';
 import { plainCases } from './cases.js';
-import { exit, insn, kernelBtf, ldx, loadRaw, mov, stx } from './raw.js';
+import {
+  add,
+  call,
+  closeRaw,
+  createRaw,
+  exit,
+  insn,
+  kernelBtf,
+  ldMap,
+  ldx,
+  loadRaw,
+  mov,
+  movReg,
+  st,
+  stx,
+} from './raw.js';
 
 test('every program type has one row', () => {
   expect(programRules.map(({ type }) => type)).toEqual(
@@ -73,6 +93,49 @@ needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () =
     expect(looked).toBeGreaterThan(accepted);
     expect(accepted).toBeGreaterThan(0);
   });
+
+  test.each(Object.keys(socketPointers) as (keyof typeof socketPointers)[])(
+    'what a %s pointer shows',
+    (kind) => {
+      const context = socketPointers[kind];
+      // r8 = the pointer; where there is none, the end (two instructions later).
+      const orEnd = [insn(0x55, 8, 0, 2, 0), mov(0, 0), exit];
+      const start = [ldx(8, 8, 1, 168), ...orEnd];
+      const cast = (helper: number) => [...start, movReg(1, 8), call(helper), movReg(8, 0), ...orEnd];
+      const map = kind === 'xdp-sock' ? createRaw(MapType.Xskmap, 4, 4, 1) : 0;
+      const preludes = {
+        'sock-common': start,
+        socket: cast(95),
+        'tcp-sock': cast(96),
+        'xdp-sock': [
+          st(4, 10, -4, 0),
+          movReg(2, 10),
+          add(2, -4),
+          ldMap(1, map),
+          call(1),
+          movReg(8, 0),
+          ...orEnd,
+        ],
+      };
+      let accepted = 0;
+      for (let offset = 0; offset < context.size + 8; offset++) {
+        for (const size of SIZES) {
+          for (const write of [false, true]) {
+            const access = write ? [mov(2, 0), stx(size, 8, offset, 2)] : [ldx(size, 2, 8, offset)];
+            const insns = [...preludes[kind], ...access, mov(0, 0), exit];
+            const load = { type: ProgType.SchedCls, insns };
+            const ok = loadRaw({ ...load, logLevel: 0 }).errno === 0;
+            // Nothing is written through them.
+            const expected = !write && contextAccess(context, { offset, size, write }, 0) !== undefined;
+            if (ok !== expected) expect(ok, `${size} at ${offset}: ${loadRaw(load).log}`).toBe(expected);
+            if (ok) accepted++;
+          }
+        }
+      }
+      expect(accepted).toBeGreaterThan(0);
+      if (map) closeRaw(map);
+    },
+  );
 
   test('layouts are those of the kernel', () => {
     const btf = kernelBtf();

@@ -196,6 +196,8 @@ export interface FieldAccess {
   readonly sizes: SizeRule;
   /** Expected attach types that allow it; absent: all. */
   readonly attach?: readonly AttachType[];
+  /** Needs CAP_BPF. */
+  readonly capability?: 'bpf';
   /** Fewer bytes are refused. */
   readonly atLeast?: number;
   /** This many bytes at the field's offset are allowed as well, with what lies behind the field. */

@@ -62,6 +62,8 @@ export interface Access {
   readonly write: boolean;
   /** LDSX. */
   readonly signExtend?: boolean;
+  /** The loader has no CAP_BPF. */
+  readonly unprivileged?: boolean;
 }
 
 /** What an allowed access is to: the field, and the pointer that a load gives. */
@@ -111,6 +113,7 @@ export function contextAccess(
     if (!rule || (rule.attach && !rule.attach.includes(attach)) || !fits(rule, field, access))
       return undefined;
     if (access.signExtend && packetPointer(field)) return undefined;
+    if (access.unprivileged && rule.capability) return undefined;
     return !write && field.yields ? { field, yields: field.yields } : { field };
   }
   if (context.kind === 'fields' || (write && !context.writable)) return undefined;

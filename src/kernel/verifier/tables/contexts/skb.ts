@@ -16,7 +16,7 @@ import {
 } from './fields.js';
 
 /** Everything that any of them can read. */
-const layout = [
+const layout: readonly ContextField[] = [
   u32('len', 0),
   u32('pkt_type', 4),
   u32('mark', 8),
@@ -51,12 +51,10 @@ const layout = [
   u32('gso_size', 176),
   whole('tstamp_type', 180, 1),
   whole('hwtstamp', 184, 8),
-] as const satisfies readonly ContextField[];
-
-type FieldName = (typeof layout)[number]['name'] | string;
+];
 
 /** From `family` to `local_port`: what is known once there is a socket. */
-const socketFields: readonly FieldName[] = [
+const socketFields: readonly string[] = [
   'family',
   'remote_ip4',
   'local_ip4',
@@ -72,7 +70,7 @@ const pointers = {
 } as const;
 
 /** A view of struct __sk_buff. */
-const view = (hide: readonly FieldName[], write: readonly FieldName[]): FieldContext => ({
+const view = (hide: readonly string[], write: readonly string[]): FieldContext => ({
   kind: 'fields',
   struct: '__sk_buff',
   size: 192,
@@ -84,6 +82,17 @@ const view = (hide: readonly FieldName[], write: readonly FieldName[]): FieldCon
       if (!write.includes(field.name)) return seen;
       return writable(seen, field.name === 'cb' ? 'any' : 'exact');
     }),
+});
+
+/** What of it needs CAP_BPF where programs may be loaded without. */
+const forOthers = (context: FieldContext): FieldContext => ({
+  ...context,
+  fields: context.fields.map((field) => {
+    const { name, read, write } = field;
+    if (read && (name === 'data' || name === 'data_end'))
+      return { ...field, read: { ...read, capability: 'bpf' } };
+    return write && name === 'tstamp' ? { ...field, write: { ...write, capability: 'bpf' } } : field;
+  }),
 });
 
 const lwt = view(
@@ -139,9 +148,11 @@ export const skbPrograms: readonly ProgramRules[] = [
     type: ProgType.CgroupSkb,
     kernelContext: 'sk_buff',
     attachTypes: [AttachType.CgroupInetIngress, AttachType.CgroupInetEgress],
-    context: view(
-      ['tc_classid', 'data_meta', 'flow_keys', 'tstamp_type', 'wire_len'],
-      ['mark', 'priority', 'cb', 'tstamp'],
+    context: forOthers(
+      view(
+        ['tc_classid', 'data_meta', 'flow_keys', 'tstamp_type', 'wire_len'],
+        ['mark', 'priority', 'cb', 'tstamp'],
+      ),
     ),
     packet: { read: true },
     // Egress: the second bit asks for congestion notification.
