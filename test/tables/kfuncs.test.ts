@@ -3,6 +3,8 @@
 
 import { expect, test } from 'vitest';
 import { ProgFlag, type ProgType } from '../../src/bpf/types.js';
+import { kernelTypes } from '../../src/kernel/types/index.js';
+import { kfuncParameter } from '../../src/kernel/verifier/tables/kfunc-parameters.js';
 import { kfunc, kfuncs, mayCallKfunc } from '../../src/kernel/verifier/tables/kfuncs.js';
 import { missingKernel, needs } from '../require.js';
 import { btfCases, plainCases } from './cases.js';
@@ -24,6 +26,25 @@ test('flags go together', () => {
     }
     if (flags.iterator === 'next') expect(flags.retNull, name).toBe(true);
   }
+});
+
+test("what parameters' names say is known, and sizes follow memory", async () => {
+  const btf = await kernelTypes();
+  let named = 0;
+  for (const { name } of kfuncs) {
+    const func = btf.type(btf.findByName(name, 'FUNC') ?? 0);
+    const proto = func.kind === 'FUNC' ? btf.type(func.type) : undefined;
+    if (proto?.kind !== 'FUNC_PROTO') throw new Error(name);
+    proto.params.forEach((param, i) => {
+      const rule = kfuncParameter(param.name);
+      expect(rule !== undefined, `${name}(${param.name})`).toBe(/[a-z0-9_]__[a-z_]+$/.test(param.name));
+      if (rule) named++;
+      if (rule !== 'size' && rule !== 'const-size') return;
+      const before = btf.kind(btf.skipModifiers(proto.params[i - 1]?.type ?? 0));
+      expect(before, `${name}(${param.name})`).toBe('PTR');
+    });
+  }
+  expect(named).toBeGreaterThan(80);
 });
 
 needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
