@@ -6,11 +6,12 @@ import { MapType, mapTypeName } from '../bpf/types.js';
 import type { Value } from '../btf/value.js';
 import type { Collection } from '../loader/collection.js';
 import type { LoadedMap } from '../loader/map.js';
+import type { Received, Records } from './run-records.js';
 import type { MapReport, RunReport } from './run-report.js';
 import { declarationText } from './values.js';
 
 /** Entries that are kept of one map unless all are asked for. */
-const MAX_ENTRIES = 20;
+export const MAX_ENTRIES = 20;
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
@@ -23,13 +24,14 @@ const firstWord = (bytes: Uint8Array): number =>
 /** Reads all maps and variables; of each map at most `limit` entries (of an array: that are not zero). */
 export async function readMaps(
   collection: Collection,
-  limit = MAX_ENTRIES,
+  limit: number,
+  records: Records,
 ): Promise<Pick<RunReport, 'maps' | 'variables'>> {
   const maps: MapReport[] = [];
   const programs = new Map<number, string>();
   for (const program of collection.programs.values()) programs.set((await program.info()).id, program.name);
   for (const map of collection.maps.values()) {
-    if (map.spec.section === undefined) maps.push(await readMap(map, limit, programs));
+    if (map.spec.section === undefined) maps.push(await readMap(map, limit, programs, records.get(map.name)));
   }
   return { maps, variables: await readVariables(collection) };
 }
@@ -42,6 +44,9 @@ async function* elementsOf(map: LoadedMap): AsyncGenerator<[key: Uint8Array | nu
       'a Bloom filter cannot be listed: it only says of a given value whether it may be there',
     );
   }
+  if (type === MapType.UserRingbuf) {
+    throw new SkepError('a user ring buffer holds what user space sends, and nothing was sent');
+  }
   if (type !== MapType.Queue && type !== MapType.Stack) {
     yield* map.entriesBytes();
     return;
@@ -53,7 +58,12 @@ async function* elementsOf(map: LoadedMap): AsyncGenerator<[key: Uint8Array | nu
   }
 }
 
-async function readMap(map: LoadedMap, limit: number, programs: Map<number, string>): Promise<MapReport> {
+async function readMap(
+  map: LoadedMap,
+  limit: number,
+  programs: Map<number, string>,
+  received: Received | undefined,
+): Promise<MapReport> {
   const { type, maxEntries, keySize, valueSize } = map.spec;
   const report: MapReport = {
     name: map.name,
@@ -66,6 +76,11 @@ async function readMap(map: LoadedMap, limit: number, programs: Map<number, stri
     zeros: 0,
     entries: [],
   };
+  if (received) {
+    const entries = received.kept.map((value, key) => ({ key, value }));
+    const lost = received.lost > 0 ? { lost: received.lost } : {};
+    return { ...report, count: received.count, entries, records: true, ...lost };
+  }
   try {
     for await (const [key, value] of elementsOf(map)) {
       report.count++;

@@ -40,6 +40,10 @@ export interface MapReport {
   /** Entries of an array that are left out because they are all zero. */
   zeros: number;
   entries: MapEntryReport[];
+  /** What came out of it is no entries but records, numbered in the order of their sending. */
+  records?: true;
+  /** Samples of perf events that found no room. */
+  lost?: number;
   /** Why it was not read, if it was not. */
   error?: string;
 }

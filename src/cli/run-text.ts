@@ -121,12 +121,14 @@ function trace({ trace: { total, events, error } }: RunReport): string {
 function mapText(map: MapReport): string {
   const { name, type, maxEntries, count, perCpu, entries, error } = map;
   const array = type.endsWith('array');
-  const what = array
-    ? counted(maxEntries, 'entry', 'entries')
-    : `${grouped(count)} of ${grouped(maxEntries)} entries`;
+  const what = map.records
+    ? `${counted(count, 'record')}${map.lost ? `, ${grouped(map.lost)} lost` : ''}`
+    : array
+      ? counted(maxEntries, 'entry', 'entries')
+      : `${grouped(count)} of ${grouped(maxEntries)} entries`;
   const title = `${colors.bold(`Map ${name}`)} (${type}, ${what})\n`;
   const lines = entries.map(({ key, value }) => {
-    const at = colors.cyan(array ? `[${valueText(key)}]` : valueText(key));
+    const at = colors.cyan(array && !map.records ? `[${valueText(key)}]` : valueText(key));
     if (!perCpu || !Array.isArray(value)) return `  ${at} = ${valueText(value)}\n`;
     // One CPU needs no label.
     if (value.length === 1) return `  ${at} = ${valueText(value[0])}\n`;

@@ -21,7 +21,8 @@ import { chooseProgram, loadedWith, objectName } from './choose.js';
 import { fail, UsageError } from './errors.js';
 import { Progress } from './progress.js';
 import { reportJson } from './run-json.js';
-import { readMaps } from './run-maps.js';
+import { MAX_ENTRIES, readMaps } from './run-maps.js';
+import { Records } from './run-records.js';
 import { type RunReport, Tally } from './run-report.js';
 import { printReport } from './run-text.js';
 import { applySettings, parseSetting } from './settings.js';
@@ -84,6 +85,8 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
     ...(release === undefined ? {} : (await import('./kernels.js')).kernelFacts(spec)),
   });
 
+  const limit = options.allEntries || options.json ? Number.POSITIVE_INFINITY : MAX_ENTRIES;
+  await using records = await Records.open(collection, limit);
   const output =
     options.out === undefined ? undefined : await Output.create(options.out, options.keepDropped);
   const progress = new Progress(source);
@@ -95,6 +98,7 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
       release === undefined && options.clock === 'capture',
       output,
       options.trace === false ? undefined : opened,
+      records,
     );
     for await (const whole of readPackets(source)) {
       const block = limited(whole, (options.limit ?? Number.POSITIVE_INFINITY) - tally.packets);
@@ -123,10 +127,7 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
       : { kernel: `linux ${release}`, engine: await engineOf(collection.program(program.name)) }),
     ...withSourceText(spec, tally.result()),
     ...(output === undefined ? {} : { output: { file: output.path, packets: output.packets } }),
-    ...(await readMaps(
-      collection,
-      options.allEntries || options.json ? Number.POSITIVE_INFINITY : undefined,
-    )),
+    ...(await readMaps(collection, limit, records)),
     ...(problem === undefined ? {} : { error: (problem as Error).message }),
   };
   process.stdout.write(options.json ? reportJson(report) : printReport(report));
@@ -188,6 +189,7 @@ class Runner {
   readonly #output: Output | undefined;
   /** Where to listen to what programs print; undefined when nobody wants to know or nothing can be heard. */
   #traced: Opened | undefined;
+  readonly #records: Records;
   #first: bigint | undefined;
 
   constructor(
@@ -196,7 +198,9 @@ class Runner {
     captureClock: boolean,
     output: Output | undefined,
     traced: Opened | undefined,
+    records: Records,
   ) {
+    this.#records = records;
     this.#program = program;
     this.#tally = tally;
     this.#captureClock = captureClock;
@@ -216,6 +220,7 @@ class Runner {
       ...(this.#output ? { wantData: true } : {}),
     });
     this.#tally.add(block, result);
+    await this.#records.take();
     await this.#output?.write(block, result);
   }
 
