@@ -12,7 +12,7 @@ const BYSTANDER = 0xa5;
 
 /** A kernel with the maps that programs here use, by the number in `map N`. */
 async function machine(engine: EngineName) {
-  const kernel = new EmulatedKernel({ engine });
+  const kernel = new EmulatedKernel({ engine, safety: 'check' });
   const array = { type: MapType.Array, keySize: 4, valueSize: 8, maxEntries: 1 } as const;
   const ring = { type: MapType.Ringbuf, keySize: 0, valueSize: 0, maxEntries: 4096 } as const;
   const inner = await kernel.mapCreate(array);
