@@ -34,6 +34,7 @@ export function openRealKernel(): RealKernel {
     });
   }
   const pinned = pinToCpu();
+  const signals = exitOn({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 });
   return {
     kernel,
     release: release(),
@@ -42,6 +43,21 @@ export function openRealKernel(): RealKernel {
     [Symbol.dispose]() {
       kernel[Symbol.dispose]();
       pinned?.[Symbol.dispose]();
+      signals[Symbol.dispose]();
+    },
+  };
+}
+
+/** Ends the process in order when one of these signals comes, so that the kernel gets its trace buffer back. */
+function exitOn(statuses: Partial<Record<NodeJS.Signals, number>>): Disposable {
+  const handlers = Object.entries(statuses).map(([signal, status]) => {
+    const handler = () => process.exit(status);
+    process.once(signal, handler);
+    return () => process.off(signal, handler);
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const remove of handlers) remove();
     },
   };
 }

@@ -1,6 +1,6 @@
 // What programs print, of the whole machine, as lines of trace_pipe in a trace buffer of our own (tracefs.ts).
 
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import type { TraceEvent } from '../bpf/bpf.js';
 import { TraceInstance } from './tracefs.js';
 
@@ -27,13 +27,13 @@ export class TracePipe implements Disposable {
   readonly #buffer = new Uint8Array(1 << 16);
   readonly #decoder = new TextDecoder();
   #instance: TraceInstance | undefined;
-  #fd: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #rest = '';
 
   /** Calls `listener` for each line from now on. Disposing hands out what has been printed until then, and ends it. */
   listen(listener: (event: TraceEvent) => void): Disposable {
-    const fd = this.#open();
+    this.#instance ??= new TraceInstance();
+    const fd = this.#instance.pipe;
     // What was printed before is for those who listened then.
     this.#look(fd);
     this.#listeners.add(listener);
@@ -54,12 +54,6 @@ export class TracePipe implements Disposable {
   #rests(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-  }
-
-  #open(): number {
-    this.#instance ??= new TraceInstance();
-    this.#fd ??= openSync(this.#instance.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-    return this.#fd;
   }
 
   #look(fd: number): void {
@@ -86,8 +80,6 @@ export class TracePipe implements Disposable {
   [Symbol.dispose](): void {
     this.#rests();
     this.#listeners.clear();
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
     this.#instance?.[Symbol.dispose]();
     this.#instance = undefined;
   }

@@ -2,7 +2,7 @@
 // the event of bpf_trace_printk is switched on. Reading its trace_pipe takes no line away from anybody else, and nobody
 // takes one from us. Where tracefs is not mounted it is mounted for this process alone, at no path (fsopen(2)).
 
-import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { BpfError, Errno } from '../bpf/errno.js';
 
@@ -90,6 +90,7 @@ export class TraceInstance implements Disposable {
   readonly #place: string;
   readonly #atExit = () => this[Symbol.dispose]();
   #there = true;
+  #fd = -1;
 
   /** Throws a BpfError when there is no tracefs for this user, or no room for a buffer. */
   constructor() {
@@ -100,6 +101,7 @@ export class TraceInstance implements Disposable {
       mkdirSync(this.#place);
       process.once('exit', this.#atExit);
       writeFileSync(`${this.#place}/${EVENT}`, '1');
+      this.#fd = openSync(`${this.#place}/trace_pipe`, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (cause) {
       this[Symbol.dispose]();
       throw new BpfError(
@@ -110,18 +112,22 @@ export class TraceInstance implements Disposable {
     }
   }
 
-  get pipe(): string {
-    return `${this.#place}/trace_pipe`;
+  /** Its trace_pipe, open for reading; EAGAIN when there is nothing. */
+  get pipe(): number {
+    return this.#fd;
   }
 
   [Symbol.dispose](): void {
     process.off('exit', this.#atExit);
     if (!this.#there) return;
     this.#there = false;
+    // While somebody reads it, it stays.
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
     try {
       rmdirSync(this.#place);
     } catch {
-      // It was never made, or somebody reads it: the next process sweeps.
+      // It was never made, or somebody else looks at it: the next process sweeps.
     }
   }
 }

@@ -1,9 +1,13 @@
 // `skep compare` and `skep run --kernel linux`: what they print and their exit statuses.
 
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { countCpus } from '../../src/linux/machine.js';
+import { tracefs } from '../../src/linux/tracefs.js';
 import { missingKernel, missingTool, needs } from '../require.js';
 import { type Lack, skepWithout } from './pretend.js';
 import { output, root, skep } from './skep.js';
@@ -221,6 +225,20 @@ needs('skep run --kernel linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
     );
     expect(stderr).toMatch(/^ {2}invalid access to packet, off=0 size=1/m);
     expect([status, stdout]).toEqual([1, '']);
+  });
+
+  test('that is interrupted leaves nothing in the kernel', async () => {
+    const args = ['dist/cli/main.js', 'run', 'examples/hello.bpf.o', '--pcap', '-', '--kernel', 'linux'];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['pipe', 'ignore', 'inherit'] });
+    const ended = once(child, 'exit');
+    // More is awaited: standard input stays open.
+    child.stdin.write(readFileSync(path.join(root, capture)));
+    const buffers = () =>
+      readdirSync(`${tracefs()}/instances`).filter((name) => name.startsWith(`skep-${child.pid}-`));
+    while (buffers().length === 0) await setTimeout(20);
+    child.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    expect(buffers()).toEqual([]);
   });
 
   test('lists packets that Linux does not run', () => {
