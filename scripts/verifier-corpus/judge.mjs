@@ -52,8 +52,12 @@ export function judge(test, mode, { logs = false, full = true } = {}) {
   let verdict;
   try {
     prepared = prepare(test, mode);
+    // The better of two, as the kernel's is the best of three: the first one may meet code that was never run.
     const quiet = run(prepared, 0);
     result.milliseconds = quiet.milliseconds;
+    if (quiet.milliseconds < 100) {
+      result.milliseconds = Math.min(quiet.milliseconds, run(prepared, 0).milliseconds);
+    }
     verdict = run(prepared, test.attr.logLevel);
   } catch (error) {
     return { ...result, threw: whatThrew(error) };
@@ -72,7 +76,7 @@ export function judge(test, mode, { logs = false, full = true } = {}) {
     result.messages = result.missing === undefined;
   }
   if (!verdict.accepted) result.reason = reasonOf(verdict.log);
-  if (live && !live.accepted) result.liveReason = reasonOf(live.tail ?? live.log);
+  if (!accepted) result.liveReason = live ? reasonOf(live.tail ?? live.log) : messages.at(-1);
   if (live) {
     const slots = addressSlots(test.attr.instructions);
     result.difference = brief(differences(live.log, verdict.log, slots, live.tail !== undefined));

@@ -7,7 +7,7 @@
 //
 // Options of run:
 //     --set S         verifier (default), extended, selftests, samples, or all
-//     --mode M        priv (default), bpf (CAP_BPF alone), unpriv, or all
+//     --mode M        priv (default), bpf (CAP_BPF and CAP_NET_ADMIN alone), unpriv (none), or all
 //     --file O        one object; --test T: one program of it, by name or description
 //     --failures [K]  what differs, in groups; K: verdict, errno, messages, processed, retval, log, full (of every instruction)
 //     --diff          where the logs differ (- the kernel's lines, + ours), with the lines before

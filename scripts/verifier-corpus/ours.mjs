@@ -15,7 +15,7 @@ export const capabilitiesOf = (test, mode) => {
   return {
     bpf: mode === 'bpf' || named('CAP_BPF'),
     perfmon: named('CAP_PERFMON'),
-    netAdmin: named('CAP_NET_ADMIN'),
+    netAdmin: mode === 'bpf' || named('CAP_NET_ADMIN'),
     sysAdmin: named('CAP_SYS_ADMIN'),
   };
 };

@@ -263,7 +263,7 @@ async function recordTest({ set, object, spec, program, expect, auxiliary, custo
       recorded = self.meaning();
       const { answer, fd } = judge(self.attr, dropped);
       test.priv = answer;
-      const bpfOnly = [Capability.NET_ADMIN, Capability.SYS_ADMIN, Capability.PERFMON];
+      const bpfOnly = [Capability.SYS_ADMIN, Capability.PERFMON];
       const only = judge(self.attr, bpfOnly);
       test.bpf = only.answer;
       if (only.fd >= 0) linux.close(only.fd);

@@ -21,7 +21,7 @@
 //                  errno 0 when accepted; log at attr.logLevel (a long one cut at FULL_LOG, with its end in `tail`); fullLog at level 6 (every instruction, statistics), cut
 //                  at a length of FULL_LOG (then `cut` is true); milliseconds of a load without a log, the best of some;
 //                  retval of a run as the selftests run it; xlated the instructions as the kernel rewrote them
-//     bpf          the same with CAP_BPF alone (no CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN)
+//     bpf          the same with CAP_BPF and CAP_NET_ADMIN alone: pointers must not leak, speculation is followed
 //     unpriv       the same without all four; only where the machine lets unprivileged processes load programs
 //
 // Bytes are { $: base64 }, from 256 bytes on { $blob: NAME } (a file of recordings/blobs); 64-bit numbers { $n: decimal }.

@@ -50,9 +50,10 @@ class Judge {
 }
 
 /** Why a test is not counted, or undefined: nothing was loaded, or the machine's policy forbids it. */
-export function untestable(test) {
+export function untestable(test, mode = 'priv') {
   if (test.failed !== undefined) return test.failed;
-  if (test.priv.errno === 1) return 'this machine refuses programs of this kind (EPERM)';
+  if (test.priv.errno === 1 || test[mode]?.errno === 1)
+    return 'this machine refuses programs of this kind (EPERM)';
   return undefined;
 }
 
@@ -67,7 +68,7 @@ export async function runTests({ set, mode, object, test: name, options, progres
       const short = test.id.slice(`${set}/${file}/`.length);
       if (name !== undefined && short !== name && test.description !== name) continue;
       if (mode === 'unpriv' && !test.expect?.unpriv) continue;
-      const reason = untestable(test);
+      const reason = untestable(test, mode);
       if (reason !== undefined) {
         left.push({ id: test.id, reason });
         continue;
