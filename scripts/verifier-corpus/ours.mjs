@@ -1,13 +1,11 @@
 // Skep's verifier behind a recording: the descriptors of the recording become what the verifier asks of its environment.
 
 import { Btf } from '../../dist/btf/index.js';
-import { readKernel } from './recording.mjs';
+import { recordOf } from '../../dist/kernel/verifier/records.js';
+import { readKernel as kernelFacts } from './recording.mjs';
 
 /** Another module with a function `verify` may be judged in its place. */
 const { verify } = await import(process.env.SKEP_VERIFY ?? '../../dist/kernel/verifier/verify.js');
-
-/** The function that finds special fields (locks, timers, kernel pointers, ...) in a type, when it is there. */
-const { recordOf } = await import('../../dist/kernel/verifier/records.js').catch(() => ({}));
 
 /** Capabilities of a mode of the recordings. */
 export const capabilitiesOf = (test, mode) => {
@@ -20,9 +18,10 @@ export const capabilitiesOf = (test, mode) => {
   };
 };
 
+const facts = kernelFacts();
 let kernelTypes;
 const kernelBtf = () => {
-  kernelTypes ??= Btf.parse(readKernel().btf);
+  kernelTypes ??= Btf.parse(facts.btf);
   return kernelTypes;
 };
 
@@ -63,7 +62,7 @@ function mapOf(entry, id, btfs) {
   const btf = attr.btfFd === undefined ? undefined : btfs.get(attr.btfFd);
   const flags = attr.flags ?? 0;
   const typeId = attr.btfValueTypeId ?? 0;
-  const record = btf && typeId && recordOf ? recordOf(btf, typeId) : undefined;
+  const record = btf && typeId ? recordOf(btf, typeId) : undefined;
   const value = updates.at(-1)?.value;
   const constant = frozen && (flags & MMAPABLE_READ_ONLY) !== 0 && value !== undefined;
   return {
