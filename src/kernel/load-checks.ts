@@ -16,8 +16,9 @@ const MAX_INSNS = 1_000_000;
 /** Letters, digits, `_` and `.`, at most 15 (bpf_obj_name_cpy). */
 const VALID_NAME = /^[A-Za-z0-9_.]{0,15}$/;
 
+/** Refuses a load before its verifier would begin to write a log. */
 export const refuseLoad = (message: string, errno: Errno = Errno.EINVAL): never => {
-  throw new BpfError(LOAD, errno, message, `${message}\n`);
+  throw new BpfError(LOAD, errno, message);
 };
 
 /** The definition of the program's type when what the load says fits it; otherwise Linux's error. */
@@ -50,7 +51,9 @@ export function decodeAttr(attr: ProgLoadAttr): Instruction[] {
   try {
     return decode(attr.instructions);
   } catch (error) {
-    if (error instanceof SkepError) return refuseLoad(error.message);
+    if (error instanceof SkepError) {
+      throw new BpfError(LOAD, Errno.EINVAL, error.message, `${error.message}\n`);
+    }
     throw error;
   }
 }

@@ -9,6 +9,8 @@ import { expect, test } from 'vitest';
 import { helperNames } from '../../src/bpf/helpers.js';
 import { mapTypeName, ProgType, progTypeName } from '../../src/bpf/types.js';
 import { Btf } from '../../src/btf/index.js';
+import { EmulatedKernel } from '../../src/kernel/kernel.js';
+import { mapTypes as emulatedMapTypes } from '../../src/kernel/maps/table.js';
 import {
   effectiveCapabilities,
   kernelConfig,
@@ -80,6 +82,14 @@ needs(
     });
   },
 );
+
+test('the emulated kernel is probed in the same way, and has what it can create and load', async () => {
+  const { mapTypes, progTypes } = await probeFeatures(new EmulatedKernel());
+  const there = [...mapTypes].filter(([, has]) => has).map(([type]) => type);
+  expect(there.toSorted()).toEqual(emulatedMapTypes.map(({ type }) => type).toSorted());
+  expect(progTypes.get(ProgType.Xdp)).toBe(true);
+  expect(progTypes.get(ProgType.StructOps)).toBe(false);
+});
 
 const recorded =
   missingKernel() ??
