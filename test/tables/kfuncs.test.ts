@@ -28,6 +28,15 @@ test('flags go together', () => {
   }
 });
 
+test('those that keep registers are tagged so in the kernel', async () => {
+  const btf = await kernelTypes();
+  const tagged = btf.idsByName('bpf_fastcall').map((id) => {
+    const tag = btf.type(id);
+    return tag.kind === 'DECL_TAG' ? btf.nameOf(tag.type) : '';
+  });
+  expect(tagged.sort()).toEqual(kfuncs.flatMap(({ name, flags }) => (flags.fastcall ? [name] : [])).sort());
+});
+
 test("what parameters' names say is known, and sizes follow memory", async () => {
   const btf = await kernelTypes();
   let named = 0;
@@ -64,6 +73,37 @@ needs('the kernel of this machine', missingKernel(), 'SKEP_REQUIRE_KERNEL', () =
   test('every kfunc of this kernel has a row', () => {
     expect(ids.size).toBeGreaterThan(150);
     expect([...ids.keys()].filter((name) => !kfunc(name))).toEqual([]);
+  });
+
+  test('results and references of kfuncs that only take numbers', () => {
+    const btf = kernelBtf();
+    const looked: string[] = [];
+    for (const [name, id] of ids) {
+      const row = kfunc(name);
+      const func = btf.type(id);
+      const proto = func.kind === 'FUNC' ? btf.type(func.type) : undefined;
+      if (!row || proto?.kind !== 'FUNC_PROTO') continue;
+      const kinds = proto.params.map(({ type }) => btf.kind(btf.skipModifiers(type)));
+      const numbers = kinds.every((kind) => kind === 'INT' || kind === 'ENUM');
+      if (!numbers || btf.kind(btf.skipModifiers(proto.returnType)) !== 'PTR') continue;
+      const args = proto.params.map((_, i) => mov(i + 1, 0));
+      const one = [...plainCases, ...btfCases()].find(({ type, attach }) => mayCallKfunc(row, type, attach));
+      if (!one) continue;
+      const { log, errno } = loadRaw({
+        ...one,
+        flags: row.flags.sleepable ? ProgFlag.Sleepable : (one.flags ?? 0),
+        insns: [...args, insn(0x85, 0, 2, 0, id), mov(1, 0), mov(0, 0), exit],
+        logLevel: 2,
+      });
+      const after = new RegExp(`call ${name}#\\d+ .*?; (.*)`).exec(log)?.[1];
+      if (after === undefined) continue;
+      expect(/R0=\w*or_null/.test(after), `${name}: ${log}`).toBe(row.flags.retNull === true);
+      expect(errno !== 0 && log.includes('Unreleased reference'), `${name}: ${log}`).toBe(
+        row.flags.acquire === true,
+      );
+      looked.push(name);
+    }
+    expect(looked.length).toBeGreaterThan(3);
   });
 
   test.each([...plainCases, ...btfCases()])('kfuncs in $label', (one) => {
