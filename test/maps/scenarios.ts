@@ -3,6 +3,7 @@
 
 import { MapFlag, MapType, mapTypeName, ProgType } from '../../src/bpf/types.js';
 import { assemble, encode } from '../../src/isa/index.js';
+import { types as created } from './creations.js';
 import { type Recorder, u32 } from './transcript.js';
 
 export interface Scenario {
@@ -412,4 +413,29 @@ const types: Scenario = {
   },
 };
 
-export const scenarios: readonly Scenario[] = [...rings, ...maps, ...redirects, perf, types];
+const batches: Scenario = {
+  name: 'many elements at once, and taking one out',
+  async run(r) {
+    const inner = await r.map(simple);
+    for (const type of created) {
+      const ring = type === MapType.Ringbuf || type === MapType.UserRingbuf;
+      const sizes = ring
+        ? { keySize: 0, valueSize: 0, maxEntries: 4096 }
+        : { keySize: 4, valueSize: 4, maxEntries: 2 };
+      const fd = await r.map({ type, ...sizes, innerMapFd: inner });
+      const [keys, values] = ring ? [none, none] : [u32(1), u32(inner)];
+      const { kernel } = r;
+      const found = (result: { count: number; done: boolean }) =>
+        `${result.count}${result.done ? ', the end' : ''}`;
+      const what = (word: string) => `${mapTypeName(type)}: ${word}`;
+      await r.note(what('take out'), kernel.mapLookupAndDeleteElem(fd, keys));
+      await r.note(what('update'), kernel.mapUpdateBatch(fd, { count: 1, keys, values }));
+      await r.note(what('look up'), kernel.mapLookupBatch(fd, null, 2).then(found));
+      await r.note(what('look up one'), kernel.mapLookupBatch(fd, null, 1).then(found));
+      await r.note(what('take out all'), kernel.mapLookupAndDeleteBatch(fd, null, 2).then(found));
+      await r.note(what('delete'), kernel.mapDeleteBatch(fd, { count: 1, keys }));
+    }
+  },
+};
+
+export const scenarios: readonly Scenario[] = [...rings, ...maps, ...redirects, perf, types, batches];
