@@ -2,6 +2,8 @@
 // halves and leaves the upper half of its destination zero.
 
 import type { AluName, ConditionName, Semantics } from '../../isa/table.js';
+import { WORD_MAX } from './interval.js';
+import type { Provenance } from './provenance.js';
 import type { Translator } from './translator.js';
 import { I32, I64, Op } from './wasm.js';
 
@@ -92,6 +94,18 @@ export function pushCondition(t: Translator, slot: number, inOtherWords = false)
     else t.body.op(Op.i32_and).i32(0);
   }
   t.body.op(bits === 64 ? wide : narrow);
+}
+
+/** Extends the lower half of register `r`, of which `p` is known. */
+export function extend(t: Translator, r: number, signed: boolean, p: Provenance): void {
+  if (signed) {
+    t.push(r);
+    t.body.op(Op.i64_extend32_s);
+    t.pop(r);
+  } else if (p?.kind !== 'number' || p.max > WORD_MAX) {
+    t.push32(r);
+    t.pop32(r);
+  }
 }
 
 /** Writes an instruction that only computes. */

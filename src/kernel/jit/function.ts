@@ -2,12 +2,13 @@
 
 import { layout } from '../memory/memory.js';
 import { type AccessContext, atomic, isCovered, load, packetLoad, store } from './access.js';
-import { compute, pushCondition } from './alu.js';
+import { compute, extend, pushCondition } from './alu.js';
 import type { FunctionProvenance, Provenances } from './analysis.js';
 import type { Callees, Subprogram } from './callees.js';
 import { helperCall, localCall } from './calls.js';
 import { type Block, blockOf, type Item } from './cfg.js';
 import { type Code, target } from './code.js';
+import { type Extensions, findExtensions } from './extend.js';
 import type { Flow } from './flow.js';
 import { elementBases, pushFound } from './lookup.js';
 import { LoopPayment } from './payment.js';
@@ -167,7 +168,7 @@ export function translate(input: FunctionInput): void {
     body.get(left).get(left).i32(0).op(Op.i32_ne).op(Op.i32_sub).set(left);
   };
 
-  const instruction = (slot: number, found: Rotations | undefined) => {
+  const instruction = (slot: number, found: Rotations | undefined, extensions: Extensions) => {
     const { insn, does } = t.step(slot);
     const rotation = found?.at.get(slot);
     if (rotation) {
@@ -186,6 +187,12 @@ export function translate(input: FunctionInput): void {
       kept.set(slot, local);
       t.push(insn.dst);
       body.set(local);
+    }
+    if (extensions.first.has(slot)) return;
+    const extension = extensions.second.get(slot);
+    if (extension) {
+      extend(t, insn.dst, extension.signed, t.provenance(extension.first, insn.dst));
+      return;
     }
     switch (does.kind) {
       case 'load':
@@ -260,11 +267,12 @@ export function translate(input: FunctionInput): void {
     body: (block) => {
       payment?.round(block.copyOf ?? block.id);
       const found = rotations.get(block);
+      const extensions = findExtensions(code, block.items, found?.keep ?? new Set());
       const asked = new Set<string>();
       block.items.forEach((item, i) => {
         switch (item.kind) {
           case 'insn':
-            instruction(item.slot, found);
+            instruction(item.slot, found, extensions);
             break;
           case 'condition': {
             const local = body.local(I32);

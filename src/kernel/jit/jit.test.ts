@@ -69,6 +69,23 @@ describe('rotates', () => {
   });
 });
 
+describe('extensions', () => {
+  test('two shifts by 32 become one, or none where there is no upper half', () => {
+    expect(compiled('r0 = r1\nr0 <<= 32\nr0 >>= 32\nexit')).not.toMatch(/i64.sh/);
+    expect(compiled('r0 = r1\nr0 <<= 32\nr0 s>>= 32\nexit')).toContain('i64.extend32_s');
+    expect(compiled('r0 = *(u8 *)(r1 + 0)\nr0 <<= 32\nr0 >>= 32\nexit')).not.toMatch(
+      /i64.sh|wrap_i64\s+i64.ext/,
+    );
+  });
+
+  test('other shifts stay', () => {
+    const text = compiled(
+      'r0 = r1\nr0 <<= 32\nr0 >>= 31\nr2 = r1\nr2 <<= 32\nr0 += r2\nr2 >>= 32\nr0 ^= r2\nexit',
+    );
+    expect(text.match(/i64.sh/g)).toHaveLength(4);
+  });
+});
+
 describe('control flow', () => {
   test('a branch over a move becomes a selection', () => {
     const text = compiled('r0 = 1\nif r1 > 5 goto done\nr0 = 2\ndone: exit');
