@@ -16,7 +16,7 @@ const examples = [
 
 const engines = [
   ['jit', {}],
-  ['trusted', { trusted: true }],
+  ['trusted', { safety: 'trust' }],
   ['interpreter', { engine: 'interpreter' }],
 ];
 

@@ -25,7 +25,7 @@ const MOST = 1 << 28;
 /** Who runs them; `kernel` makes a fresh one. */
 const engines = (linux) => [
   { name: 'jit', kernel: () => new EmulatedKernel() },
-  { name: 'trusted', kernel: () => new EmulatedKernel({ trusted: true }) },
+  { name: 'trusted', kernel: () => new EmulatedKernel({ safety: 'trust' }) },
   { name: 'interpreter', kernel: () => new EmulatedKernel({ engine: 'interpreter' }) },
   ...(linux ? [{ name: 'linux', kernel: () => linux }] : []),
 ];

@@ -29,7 +29,7 @@ const compile = (bytes) => {
 };
 useModuleCompiler({ baseline: compile, optimized: compile });
 const program = known?.program ?? chosen ?? spec.programs[0]?.name;
-await load(spec, new EmulatedKernel({ trusted: values.trusted }), { programs: [program] });
+await load(spec, new EmulatedKernel({ safety: values.trusted ? 'trust' : 'check' }), { programs: [program] });
 const { readWasm } = await wabt();
 // The last module is the program's; the runtime, if it is compiled the same way, came before.
 const module = readWasm(modules.at(-1), { readDebugNames: true });

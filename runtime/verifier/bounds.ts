@@ -357,3 +357,15 @@ export function violation(r: Reg): u32 {
   }
   return 0;
 }
+
+@inline function swapBytes(v: u64, size: u32): u64 {
+  const swapped = bswap<u64>(v);
+  return swapped >> ((64 - size * 8) as u64);
+}
+
+/** The lower `size` bytes (2, 4 or 8) in the other order: what is known of each bit moves with it, ranges do not. */
+export function byteSwap(r: Reg, size: u32): void {
+  r.value = swapBytes(r.value, size);
+  r.mask = swapBytes(r.mask, size);
+  unbound(r);
+}

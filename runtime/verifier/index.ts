@@ -21,6 +21,7 @@ export function regKnown32(at: usize, value: u32): void { bounds.markKnown32(cha
 export function regUnbound(at: usize): void { bounds.unbound(changetype<Reg>(at)); }
 export function regSync(at: usize): void { bounds.sync(changetype<Reg>(at)); }
 export function regTruncate(at: usize, size: u32): void { bounds.truncate(changetype<Reg>(at), size); }
+export function regByteSwap(at: usize, size: u32): void { bounds.byteSwap(changetype<Reg>(at), size); }
 export function regSignExtend(at: usize, size: u32): void { bounds.signExtend(changetype<Reg>(at), size); }
 export function regSignExtend32(at: usize, size: u32): void { bounds.signExtend32(changetype<Reg>(at), size); }
 export function regZeroExtend32(at: usize): void { bounds.zeroExtend32(changetype<Reg>(at)); }

@@ -22,15 +22,13 @@ export interface Installed {
 export class Installer {
   readonly #memory: KernelMemory;
   readonly #engine: EngineName;
-  readonly #trusted: boolean;
   readonly #cpu: number;
   readonly #table = new ProgramTable();
 
-  /** `cpu` is the address of a Cpu; `trusted` leaves the checks of checked mode out. */
-  constructor(memory: KernelMemory, engine: EngineName, trusted: boolean, cpu: number) {
+  /** `cpu` is the address of a Cpu. */
+  constructor(memory: KernelMemory, engine: EngineName, cpu: number) {
     this.#memory = memory;
     this.#engine = engine;
-    this.#trusted = trusted;
     this.#cpu = cpu;
   }
 
@@ -40,11 +38,15 @@ export class Installer {
     return at;
   }
 
-  /** Lays the program out in linear memory and hands it to the engine. Leaves nothing behind when it fails. */
+  /**
+   * Lays the program out in linear memory and hands it to the engine; `checked`: its accesses are looked at while it
+   * runs. Leaves nothing behind when it fails.
+   */
   async install(
     resolved: Resolved,
     definition: ProgramTypeDefinition,
     gplCompatible: boolean,
+    checked: boolean,
   ): Promise<Installed> {
     const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
@@ -73,7 +75,7 @@ export class Installer {
       }
       const runnable = await JitProgram.load(
         { steps, constants: resolved.constants, context: definition.context },
-        { checked: !this.#trusted, helpers: helperById },
+        { checked, helpers: helperById },
         memory,
         this.#table,
         this.#cpu,

@@ -49,6 +49,9 @@ import { xdp } from './programs/xdp.js';
 import { RAW_PROLOGUE, runRaw } from './raw.js';
 import { resolve } from './resolve.js';
 import { Unhooked } from './unhooked.js';
+import { verifyLoad } from './verification.js';
+
+export type Safety = 'verify' | 'check' | 'trust';
 
 export interface EmulatedKernelOptions {
   /** How programs run; `jit` unless told otherwise. */
@@ -56,7 +59,7 @@ export interface EmulatedKernelOptions {
   /** Possible CPUs: slots in a per-CPU value. Programs run on CPU 0. */
   cpus?: number;
   /**
-   * Instructions that one run may take (checked mode). The JIT counts only functions with loops, at the loops: what has
+   * Instructions that one run may take (`safety: 'check'`). The JIT counts only functions with loops, at the loops: what has
    * none comes to its end anyway.
    */
   budget?: number;
@@ -67,10 +70,12 @@ export interface EmulatedKernelOptions {
   /** Seed of bpf_get_prandom_u32, so that a run can be repeated. */
   seed?: bigint;
   /**
-   * Run without checks of memory accesses and without a budget, as Linux runs what its verifier has accepted. Only for
-   * programs that are known to be right (benchmarks): a wrong one can spoil this kernel's memory.
+   * What keeps wrong programs from harm. `verify` (unless told otherwise): they are not loaded, as in Linux, and those
+   * that are run without checks. `check`: everything is loaded, and a run ends where it does something wrong, or when its
+   * budget is used up. `trust`: nothing does, which is for programs that are known to be right; a wrong one can spoil
+   * this kernel's memory.
    */
-  trusted?: boolean;
+  safety?: Safety;
 }
 
 const DEFAULT_BUDGET = 100_000_000;
@@ -83,6 +88,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
   readonly #memory: KernelMemory;
   readonly #cpus: number;
   readonly #budget: number;
+  readonly #safety: Safety;
   readonly #now: () => number;
   readonly #cpu: number;
   readonly #objects = new ObjectTable();
@@ -107,6 +113,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     if (engine !== 'jit' && engine !== 'interpreter') throw new SkepError(`there is no engine ${engine}`);
     this.#cpus = cpus;
     this.#budget = budget;
+    this.#safety = options.safety ?? 'verify';
     const started = performance.now();
     this.#now = options.now ?? (() => Math.floor((performance.now() - started) * 1e6));
     const host = {
@@ -118,7 +125,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     this.#arena = new FrameArena(this.#memory);
     this.#cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
-    this.#installer = new Installer(this.#memory, engine, options.trusted ?? false, this.#cpu);
+    this.#installer = new Installer(this.#memory, engine, this.#cpu);
     this.#maps = new KernelMaps(this.#memory, this.#objects, cpus, engine === 'jit');
     this.#buffers = new KernelBuffers(this.#memory, this.#objects, cpus);
   }
@@ -306,6 +313,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
 
   async progLoad(attr: ProgLoadAttr): Promise<Fd> {
     const definition = checkLoad(attr);
+    const verdict = this.#safety === 'verify' ? await verifyLoad(attr, this.#objects, this.#cpus) : undefined;
     const insns = decodeAttr(attr);
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
@@ -326,10 +334,12 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     const dropAll = () => {
       for (const object of held) this.#objects.drop(object);
     };
-    const installed = await this.#installer.install(resolved, definition, gplCompatible).catch((error) => {
-      dropAll();
-      throw error;
-    });
+    const installed = await this.#installer
+      .install(resolved, definition, gplCompatible, this.#safety === 'check')
+      .catch((error) => {
+        dropAll();
+        throw error;
+      });
     const { address, runnable } = installed;
     if (!resolved.maps.every((map) => map.claim(definition.type))) {
       this.#installer.uninstall(installed);
@@ -357,7 +367,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
       loadedAt: Math.floor(Date.now() / 1000),
     });
     this.#programs.set(address, program);
-    if (attr.log) attr.log.text = '';
+    if (attr.log) attr.log.text = verdict?.log ?? '';
     return this.#objects.add('program', program, () => {
       this.#programs.delete(address);
       this.#installer.uninstall(installed);
@@ -460,7 +470,7 @@ export class EmulatedKernel extends Unhooked implements Bpf {
     const insns = [...RAW_PROLOGUE, ...decode(instructions)];
     const definition: ProgramTypeDefinition = { ...xdp, packetLoads: true };
     const resolved = resolve(insns, this.#memory, () => undefined);
-    const installed = await this.#installer.install(resolved, definition, true);
+    const installed = await this.#installer.install(resolved, definition, true, this.#safety !== 'trust');
     try {
       return runRaw(this.#memory, this.#arena, installed.runnable, data, this.#budget);
     } finally {

@@ -7,7 +7,7 @@ const OPTIONS = {
   interpreter: { engine: 'interpreter' },
   jit: { engine: 'jit' },
   /** As for programs that a verifier has accepted: nothing is checked. */
-  'trusted jit': { engine: 'jit', trusted: true },
+  'trusted jit': { engine: 'jit', safety: 'trust' },
 } as const;
 
 /** The engines that `runRaw` knows. */

@@ -18,7 +18,7 @@ export type Verdict =
   | { readonly kind: 'different'; readonly engine: string; readonly report: string };
 
 const ENGINES = {
-  'trusted JIT': { engine: 'jit', trusted: true },
+  'trusted JIT': { engine: 'jit', safety: 'trust' },
   JIT: { engine: 'jit' },
   interpreter: { engine: 'interpreter' },
 } as const;
@@ -52,7 +52,7 @@ export class Kernels implements Disposable {
       const kernel = new EmulatedKernel({
         ...options,
         cpus,
-        ...('trusted' in options ? {} : { budget: BUDGET }),
+        ...('safety' in options ? {} : { budget: BUDGET }),
       });
       this.#engines.push([name, new Machine(kernel, MAPS)]);
     }

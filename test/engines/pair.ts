@@ -49,7 +49,7 @@ export function assembleWithMaps(text: string): Instruction[] {
 }
 
 const machine = (engine: EngineName, budget: number) =>
-  new Machine(new EmulatedKernel({ engine, budget, cpus: CPUS, now: () => 1 }), MAPS);
+  new Machine(new EmulatedKernel({ engine, budget, cpus: CPUS, now: () => 1, safety: 'check' }), MAPS);
 
 /** Both engines. */
 export class Pair {

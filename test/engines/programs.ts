@@ -10,7 +10,9 @@ export const RUNS = Number(process.env.SKEP_FAULT_RUNS ?? 500);
 export const ENGINES = ['jit', 'interpreter'] as const;
 export const CPUS = 2;
 
-export const kernels = ENGINES.map((engine) => new EmulatedKernel({ engine, cpus: CPUS, now: () => 1 }));
+export const kernels = ENGINES.map(
+  (engine) => new EmulatedKernel({ engine, cpus: CPUS, now: () => 1, safety: 'check' }),
+);
 
 /** Text in which `rN = map I` stands for the map with index I of `fds`. */
 function instructions(text: string, fds: readonly Fd[]): Uint8Array {

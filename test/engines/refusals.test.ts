@@ -227,7 +227,7 @@ const works = encode(assemble('r0 = 2\nexit'));
 test.each(['jit', 'interpreter'] as const)(
   'a broken program is refused with its reason (%s)',
   async (engine) => {
-    const kernel = new EmulatedKernel({ engine });
+    const kernel = new EmulatedKernel({ engine, safety: 'check' });
     const scene = await sceneIn(kernel);
     for (const [name, found] of Object.entries(CASES)) {
       const error = await refusal(kernel, found, scene).catch((error) => {

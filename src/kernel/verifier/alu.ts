@@ -53,7 +53,21 @@ function checkUnary(v: Verifier, op: number): void {
     v.d.wasm.aluCompute(AluOp.SUB, r, operand, (code & 7) === InsnClass.ALU ? 1 : 0);
     return;
   }
+  if (op === AluOp.END && v.d.type(r) === L.SCALAR) {
+    writeReg(v, dst, false);
+    swap(v, r, imm, (code & 7) === InsnClass.ALU64 || (code & 8) !== 0);
+    return;
+  }
   writeReg(v, dst, true);
+}
+
+/** Byte order of the lower `bits`; `swaps`: they change it (the machine is little-endian). The rest becomes zero. */
+function swap(v: Verifier, r: Address, bits: number, swaps: boolean): void {
+  const { d } = v;
+  if (swaps || bits < 64) clearScalarId(v, r);
+  if (swaps) d.wasm.regByteSwap(r, bits / 8);
+  if (bits < 64) d.wasm.regTruncate(r, bits / 8);
+  d.wasm.regSync(r);
 }
 
 function checkMove(v: Verifier): void {

@@ -23,6 +23,7 @@ export function pushFrame(
   // What a callback may return, until somebody says otherwise.
   d.set(frame, L.Frame_returnMin, 0);
   d.set(frame, L.Frame_returnMax, 0);
+  v.scratchAll();
   return frame;
 }
 
