@@ -408,6 +408,14 @@ describe('names', () => {
       { what: 'log', line: 2, left: 'b', right: 'x' },
     ]);
     expect((await bad(Errno.EINVAL, 'a\nb\nverification time 9 usec\nc', true)).differences).toEqual([]);
+    const map = (address: string) => `18: (18) r1 = 0xffff${address} ; R1=map_ptr(map=h,ks=4,vs=8)\n`;
+    const addresses = await compare(
+      readObject('examples/hello.bpf.o'),
+      { name: 'a', kernel: altered(kernel(), refusing(Errno.EINVAL, map('888100045780'))) },
+      { name: 'b', kernel: altered(kernel(), refusing(Errno.EINVAL, map('c90009565000'))) },
+      { logs: true },
+    );
+    expect(addresses.differences).toEqual([]);
   });
 });
 
