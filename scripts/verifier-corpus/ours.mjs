@@ -102,7 +102,7 @@ export function prepare(test, mode) {
     btf: (fd) => btfs.get(fd),
     kernelTypes: kernelBtf,
     capabilities: capabilitiesOf(test, mode),
-    cpus: 2,
+    cpus: facts.cpus,
     logLevel: 0,
   };
   return { program, environment };
