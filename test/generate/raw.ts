@@ -145,18 +145,19 @@ const prologue = (seed: bigint, zero: boolean): Code => [
 /** r0 = r0 * an odd number + the register. */
 const fold = (from: number): Code => [alu('mul', 0, 0x7654_321b), alu('add', 0, reg(from))];
 
-/** The other data registers and the scalars of the frame, folded into r0. */
-export const foldFrame: Code = [
-  ...[1, 2, 3, 4, 5, 7].flatMap(fold),
-  ...Array.from({ length: SCALARS_SIZE / 8 }, (_, i) => [
-    load(8, 1, FRAME_POINTER, SCALARS + i * 8),
-    ...fold(1),
-  ]).flat(),
-];
+/** The other data registers, folded into r0. */
+export const foldRegisters: Code = [1, 2, 3, 4, 5, 7].flatMap(fold);
+
+/** The scalars of the frame, folded into r0. */
+export const foldScalars: Code = Array.from({ length: SCALARS_SIZE / 8 }, (_, i) => [
+  load(8, 1, FRAME_POINTER, SCALARS + i * 8),
+  ...fold(1),
+]).flat();
 
 /** Everything that a difference could be in. The packet is left to the main function, which sees it last. */
 const epilogue = (main: boolean): Code => [
-  ...foldFrame,
+  ...foldRegisters,
+  ...foldScalars,
   ...(main ? Array.from({ length: PACKET / 8 }, (_, i) => [load(8, 1, 6, i * 8), ...fold(1)]).flat() : []),
   exit(),
 ];

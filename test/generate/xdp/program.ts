@@ -22,7 +22,6 @@ import {
   reg,
   store,
 } from '../../../src/isa/index.js';
-import { chain } from '../chain.js';
 import { type Code, type FunctionCode, link, type Statement } from '../code.js';
 import { behindMayGoto, conditional, INNER, leave, loop, loopWithMayGoto, OUTER } from '../control.js';
 import {
@@ -35,8 +34,9 @@ import {
   SCALARS,
   SCALARS_SIZE,
 } from '../memory.js';
-import { foldFrame } from '../raw.js';
+import { foldRegisters, foldScalars } from '../raw.js';
 import { arithmetic, DATA, edge, imm, rotation, value64 } from '../scalars.js';
+import { chain } from './chain.js';
 import { ARGUMENT, CONTEXT, contextField, HELD_COUNT, held, loadValue, refresh } from './frame.js';
 import { adjust, type Callee, callFunction, helpers, tailCall } from './helpers.js';
 import { finder, type Slot, throughPointer } from './pointers.js';
@@ -204,9 +204,11 @@ const subprogram = (
     slots: [{ at: ARGUMENT, atomic: !packetArgument }],
     held: 0,
   };
-  return fc.tuple(beginning, fc.boolean(), statements(scope, depth, length)).map(([data, copies, code]) => ({
+  const parts = fc.tuple(beginning, fc.boolean(), fc.boolean(), statements(scope, depth, length));
+  return parts.map(([data, copies, tells, code]) => ({
     body: [...inFunction(data, copies), ...code],
-    epilogue: [...foldFrame, exit()],
+    // What a function does not tell, it need not have: its arguments may be dead.
+    epilogue: [...(tells ? foldRegisters : []), ...foldScalars, exit()],
   }));
 };
 

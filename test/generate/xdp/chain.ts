@@ -1,19 +1,29 @@
-// Sequences on two registers and a few bytes of the stack, so that what one instruction leaves is what the next one
+// Sequences on two registers and a few bytes of the stack or of a map, so that what one instruction leaves is what the next one
 // takes: bounds that are known, halves that are zero, values that are stored and loaded again.
 
 import fc from 'fast-check';
-import { alu, load, loadImm64, mov, movsx, reg } from '../../src/isa/index.js';
-import type { Code, Statement } from './code.js';
-import { conditional } from './control.js';
-import { accessOn, type Memory, PACKET, PACKET_POINTER, SCALARS_SIZE, scalars } from './memory.js';
-import { arithmeticOn, bits, value64 } from './scalars.js';
+import { alu, load, loadImm64, mov, movsx, reg } from '../../../src/isa/index.js';
+import type { Code, Statement } from '../code.js';
+import { conditional } from '../control.js';
+import {
+  accessOn,
+  type Memory,
+  operationOn,
+  PACKET,
+  PACKET_POINTER,
+  SCALARS_SIZE,
+  scalars,
+} from '../memory.js';
+import { arithmeticOn, bits, imm, value64 } from '../scalars.js';
+import { loadValue, MAPS } from './frame.js';
 
-const PAIRS = [
-  [0, 1],
-  [1, 2],
-  [3, 7],
-  [4, 5],
-  [0, 7],
+/** Two for data, one for a pointer. */
+const REGISTERS = [
+  [0, 1, 2],
+  [1, 2, 3],
+  [3, 7, 4],
+  [4, 5, 1],
+  [0, 7, 5],
 ] as const;
 
 /** Data of which something is known: how large it is at most, or all of it. */
@@ -47,18 +57,28 @@ const cut = (register: fc.Arbitrary<number>): Statement =>
       return [mov(dst, reg(src), 32)];
     });
 
-const on = (pair: readonly [number, number]): Statement => {
-  const register = fc.constantFrom(...pair);
-  const arithmetic = arithmeticOn(register);
-  const access = fc.tuple(accessOn(register), fc.nat(SCALARS_SIZE / 8 - 2)).map(([make, n]) => {
-    const near: Memory = { ...scalars, offset: scalars.offset + n * 8, size: 16 };
-    return make(near);
-  });
+const value: Memory = {
+  base: 0,
+  offset: 0,
+  size: MAPS.globals.valueSize,
+  rights: { write: true, atomic: true, aligned: false },
+};
+
+/** On the registers a and b; p points to a map's value. */
+const on = ([a, b, p]: readonly [number, number, number]): Statement => {
+  const register = fc.constantFrom(a, b);
+  const access = fc
+    .tuple(
+      fc.oneof(accessOn(register), operationOn(register)),
+      fc.constantFrom(scalars, { ...value, base: p }),
+      fc.nat(SCALARS_SIZE / 8 - 2),
+    )
+    .map(([make, memory, n]) => make({ ...memory, offset: memory.offset + n * 8, size: 16 }));
   const simple = fc.oneof(
     { weight: 2, arbitrary: begin(register) },
     { weight: 2, arbitrary: cut(register) },
-    { weight: 4, arbitrary: arithmetic },
-    { weight: 2, arbitrary: access },
+    { weight: 4, arbitrary: arithmeticOn(register) },
+    { weight: 3, arbitrary: access },
   );
   const some = (maxLength: number): Statement =>
     fc.array(simple, { minLength: 1, maxLength }).map((all: readonly Code[]) => all.flat());
@@ -66,7 +86,9 @@ const on = (pair: readonly [number, number]): Statement => {
     { weight: 4, arbitrary: simple },
     { weight: 1, arbitrary: conditional(some(2), register) },
   );
-  return fc.array(part, { minLength: 2, maxLength: 8 }).map((all: readonly Code[]) => all.flat());
+  return fc
+    .tuple(fc.array(part, { minLength: 2, maxLength: 8 }), imm)
+    .map(([all, after]) => [loadValue(p, 'globals'), ...all.flat(), mov(p, after)]);
 };
 
-export const chain: Statement = fc.oneof(...PAIRS.map(on));
+export const chain: Statement = fc.oneof(...REGISTERS.map(on));
