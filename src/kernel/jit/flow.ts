@@ -3,6 +3,7 @@
 import { buildGraph, type Graph, insertBlock, redirect, simplify } from './cfg.js';
 import type { Code } from './code.js';
 import { findLoops, type Loop } from './induction.js';
+import { nestingOf } from './loops.js';
 import { dominators, makeReducible, type Order, reversePostorder } from './structure.js';
 
 export interface Flow {
@@ -23,8 +24,7 @@ export function flowAt(code: Code, entry: number): Flow {
   return splitExits(flow) ? describe(code, graph) : flow;
 }
 
-/** Works out what the passes need to know of a graph. */
-export function describe(code: Code, graph: Graph): Flow {
+function describe(code: Code, graph: Graph): Flow {
   const order = reversePostorder(graph);
   const idom = dominators(graph, order);
   return { graph, order, idom, loops: findLoops(code, graph, order, idom) };
@@ -33,6 +33,7 @@ export function describe(code: Code, graph: Graph): Flow {
 /** Gives every way out of a counted loop a block of its own, where its rounds can be paid for. Whether there was any. */
 function splitExits({ graph, loops }: Flow): boolean {
   const members = new Map([...loops].map(([header, loop]) => [header, new Set(loop.members)]));
+  const { innermost, around } = nestingOf(members);
   let found = false;
   for (const [header, inside] of members) {
     if (loops.get(header)?.inductions.length === 0) continue;
@@ -43,7 +44,10 @@ function splitExits({ graph, loops }: Flow): boolean {
         if (inside.has(to)) return to;
         const id = insertBlock(graph, block, { kind: 'leave', header, from }, to);
         // Loops that go on are not left.
-        for (const around of members.values()) if (around.has(from) && around.has(to)) around.add(id);
+        for (let loop = innermost.get(to); loop !== undefined; loop = around.get(loop)) {
+          const goingOn = members.get(loop);
+          if (goingOn?.has(from)) goingOn.add(id);
+        }
         found = true;
         return id;
       });

@@ -106,7 +106,7 @@ export function translate(input: FunctionInput): void {
       [...members].reduce((sum, id) => sum + weightOf(graph.blocks.get(id)), 0),
     ]),
   );
-  const flow = unroll(code, input.flow, input.provenance.rounds);
+  const flow = unroll(input.flow, input.provenance.rounds);
   const blocks = flow.order.sequence.map((id) => blockOf(flow.graph, id));
   const { isMain } = input;
 

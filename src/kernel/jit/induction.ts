@@ -12,6 +12,7 @@ import type { ConditionName } from '../../isa/table.js';
 import { type Block, blockOf, type Graph, successors } from './cfg.js';
 import type { Code, Step } from './code.js';
 import type { Interval } from './interval.js';
+import { naturalLoops, nestingOf } from './loops.js';
 import { dominates, type Order } from './structure.js';
 
 /** What a counter is at the loop's header, and how many rounds are begun at most. */
@@ -44,28 +45,6 @@ export interface Loop {
   readonly strides: readonly Stride[];
 }
 
-/** Loop headers with the blocks of their natural loops. The graph must be reducible. */
-function naturalLoops(graph: Graph, order: Order): Map<number, Set<number>> {
-  const at = (id: number): number => order.index.get(id) ?? -1;
-  const predecessors = new Map<number, number[]>(order.sequence.map((id) => [id, []]));
-  for (const id of order.sequence) {
-    for (const to of successors(blockOf(graph, id).exit)) predecessors.get(to)?.push(id);
-  }
-  const loops = new Map<number, Set<number>>();
-  for (const header of order.sequence) {
-    const work = (predecessors.get(header) ?? []).filter((p) => at(p) >= at(header));
-    if (work.length === 0) continue;
-    const members = new Set<number>([header]);
-    for (let id = work.pop(); id !== undefined; id = work.pop()) {
-      if (members.has(id)) continue;
-      members.add(id);
-      work.push(...(predecessors.get(id) ?? []));
-    }
-    loops.set(header, members);
-  }
-  return loops;
-}
-
 /** The loops of a function by header, with their counters. */
 export function findLoops(
   code: Code,
@@ -74,12 +53,12 @@ export function findLoops(
   idom: ReadonlyMap<number, number>,
 ): Map<number, Loop> {
   const natural = naturalLoops(graph, order);
+  const { innermost } = nestingOf(natural);
   const found = new Map<number, Loop>();
   for (const [header, members] of natural) {
     const latches = [...members].filter((id) => successors(blockOf(graph, id).exit).includes(header));
-    const isInner = (id: number) =>
-      [...natural].some(([other, inner]) => other !== header && members.has(other) && inner.has(id));
-    const everyRound = (id: number) => !isInner(id) && latches.every((latch) => dominates(idom, id, latch));
+    const everyRound = (id: number) =>
+      innermost.get(id) === header && latches.every((latch) => dominates(idom, order, id, latch));
     const tests = [...members].filter((id) => everyRound(id) && leaves(blockOf(graph, id), members));
     const exits = [...members].filter((id) => leaves(blockOf(graph, id), members)).length;
     const inductions: Induction[] = [];
@@ -92,7 +71,7 @@ export function findLoops(
       for (const test of tests) {
         const ends = testOf(code, blockOf(graph, test), members, change);
         if (!ends) continue;
-        const after = dominates(idom, changedIn, test);
+        const after = dominates(idom, order, changedIn, test);
         const course = (first: Interval) => courseOf(ends, step, after, first);
         inductions.push({ register, step, changedIn, course, decides: exits === 1 });
       }

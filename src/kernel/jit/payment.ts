@@ -76,7 +76,7 @@ export class LoopPayment {
       body.op(Op.i32_sub);
       if (Math.abs(step) > 1) body.i32(Math.abs(step)).op(Op.i32_div_u);
       // The round that ends here is one more, unless the counter has counted it.
-      if (!dominates(this.#flow.idom, changedIn, from)) body.i32(1).op(Op.i32_add);
+      if (!dominates(this.#flow.idom, this.#flow.order, changedIn, from)) body.i32(1).op(Op.i32_add);
       body.i32(this.#weight(header)).op(Op.i32_mul);
     });
   }

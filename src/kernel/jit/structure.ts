@@ -7,7 +7,7 @@
 
 import { type Block, blockOf, type Graph, insertBlock, redirect, successors } from './cfg.js';
 import type { Flow } from './flow.js';
-import type { Loop } from './induction.js';
+import { nestingOf } from './loops.js';
 
 /** Reverse postorder of the graph, and each block's place in it. */
 export interface Order {
@@ -69,9 +69,11 @@ export function dominators(graph: Graph, order: Order): Map<number, number> {
 }
 
 /** Whether every way to `b` leads through `a`. */
-export function dominates(idom: ReadonlyMap<number, number>, a: number, b: number): boolean {
-  for (let id: number | undefined = b; id !== undefined; id = idom.get(id)) if (id === a) return true;
-  return false;
+export function dominates(idom: ReadonlyMap<number, number>, order: Order, a: number, b: number): boolean {
+  const first = order.index.get(a) ?? -1;
+  let id: number | undefined = b;
+  while (id !== undefined && (order.index.get(id) ?? -1) > first) id = idom.get(id);
+  return id === a;
 }
 
 /** Strongly connected components of the blocks in `region` (edges into `header` do not count). */
@@ -189,24 +191,21 @@ export interface StructureSink {
 
 /** The blocks that come after each loop, by its header: those that only lead out of it, and out of none around it. */
 function behindLoops({ order, idom, loops }: Flow): Map<number, number[]> {
-  const innermost = new Map<number, Loop>();
-  const around = new Map<Loop, Loop | undefined>();
-  for (const loop of [...loops.values()].sort((a, b) => b.members.size - a.members.size)) {
-    around.set(loop, innermost.get(loop.header));
-    for (const id of loop.members) innermost.set(id, loop);
-  }
+  const { innermost, around } = nestingOf(
+    new Map([...loops].map(([header, { members }]) => [header, members])),
+  );
   const behind = new Map<number, number[]>();
   for (const id of order.sequence) {
-    let left: Loop | undefined;
+    let left: number | undefined;
     let loop = innermost.get(idom.get(id) ?? id);
-    while (loop && !loop.members.has(id)) {
+    while (loop !== undefined && !loops.get(loop)?.members.has(id)) {
       left = loop;
       loop = around.get(loop);
     }
-    if (!left) continue;
-    const list = behind.get(left.header);
+    if (left === undefined) continue;
+    const list = behind.get(left);
     if (list) list.push(id);
-    else behind.set(left.header, [id]);
+    else behind.set(left, [id]);
   }
   return behind;
 }

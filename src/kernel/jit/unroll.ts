@@ -3,10 +3,11 @@
 // last of them needs the test that ends the loop.
 
 import { type Block, blockOf, type Exit, type Graph, redirect, successors } from './cfg.js';
-import type { Code } from './code.js';
 import type { Rounds } from './counters.js';
-import { describe, type Flow } from './flow.js';
+import type { Flow } from './flow.js';
 import type { Loop } from './induction.js';
+import { naturalLoops } from './loops.js';
+import { dominators, reversePostorder } from './structure.js';
 
 /** Instructions that a loop may grow to. */
 const LIMIT = 128;
@@ -14,7 +15,7 @@ const LIMIT = 128;
 const COPIES = 8;
 
 /** The same function with its small innermost loops unrolled. Copies have the slots of what they are copies of. */
-export function unroll(code: Code, flow: Flow, rounds: ReadonlyMap<number, Rounds>): Flow {
+export function unroll(flow: Flow, rounds: ReadonlyMap<number, Rounds>): Flow {
   const graph: Graph = {
     ...flow.graph,
     blocks: new Map([...flow.graph.blocks].map(([id, b]) => [id, { ...b }])),
@@ -28,7 +29,13 @@ export function unroll(code: Code, flow: Flow, rounds: ReadonlyMap<number, Round
     copyLoop(graph, loop, plan);
     changed = true;
   }
-  return changed ? describe(code, graph) : flow;
+  if (!changed) return flow;
+  const order = reversePostorder(graph);
+  const loops = new Map<number, Loop>();
+  // Nobody asks for the counters of the copies.
+  for (const [header, members] of naturalLoops(graph, order))
+    loops.set(header, { header, members, inductions: [], strides: [] });
+  return { graph, order, idom: dominators(graph, order), loops };
 }
 
 interface Plan {
