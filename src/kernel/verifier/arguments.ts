@@ -91,9 +91,7 @@ export function checkArgument(v: Verifier, facts: CallFacts, i: number): void {
   }
   const resolved = resolveMapValue(v, facts, arg);
   const null_ = isNull(v, r) && resolved.nullable === true;
-  if (null_) {
-    markPrecise(v, number);
-  } else {
+  if (!null_) {
     checkType(v, facts, number, resolved);
     checkOffset(v, number, resolved);
   }
