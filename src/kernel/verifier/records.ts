@@ -111,7 +111,7 @@ class Reader {
   section(id: number): void {
     const section = this.#btf.type(id);
     if (section.kind !== 'DATASEC') return;
-    for (const { type, offset, size } of section.variables) {
+    for (const { type, offset, size } of section.vars) {
       const variable = this.#btf.type(type);
       if (variable.kind === 'VAR') this.field(type, -1, variable.type, offset, size, 0);
     }
@@ -137,7 +137,8 @@ class Reader {
       if (shape && this.#wanted.has(shape.kind)) {
         if (shape.once && this.#seen.has(shape.kind)) throw new BadFields(`two ${type.name}`);
         this.#seen.add(shape.kind);
-        if ((expected && expected !== shape.size * count) || at % shape.align || type.size !== shape.size) return;
+        if ((expected && expected !== shape.size * count) || at % shape.align || type.size !== shape.size)
+          return;
         elementSize = shape.size;
         if (shape.kind === 'list-head' || shape.kind === 'rb-root') {
           this.#add(this.#root(shape, owner, component, at));

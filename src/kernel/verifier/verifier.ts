@@ -13,10 +13,10 @@ import type { Visits } from './components.js';
 import { type Address, Domain, layout } from './domain.js';
 import { kfuncAt } from './kfuncs.js';
 import type { ProgramLines } from './lines.js';
+import { hasLock, kfuncAllowedUnderLock, recordAt } from './locks.js';
 import { VerifierLog } from './log.js';
 import type { AluMask } from './pointers.js';
 import type { Capabilities, Environment, ProgramToVerify, VerifierMap } from './program.js';
-import { fieldOf } from './record.js';
 import type { StackLiveness } from './stack-liveness.js';
 import { rulesOf } from './tables/contexts/index.js';
 import { type HelperContext, helperCapability } from './tables/helper-availability.js';
@@ -380,9 +380,13 @@ export class Verifier {
   get cpus(): number {
     return this.environment.cpus;
   }
-  /** While a lock is held only its release (and lists and trees) may be called. */
+  /** While a lock is held only its release, lists and trees, and functions of the program may be called. */
   callAllowedUnderLock(slot: number): boolean {
-    return this.src[slot] === 0 && helperNames[this.imm[slot] as number] === 'spin_unlock';
+    const src = this.src[slot];
+    if (src === CallSource.HELPER) return helperNames[this.imm[slot] as number] === 'spin_unlock';
+    if (src !== CallSource.KFUNC) return true;
+    const name = this.off[slot] === 0 ? kfuncAt(this, slot)?.name : undefined;
+    return name !== undefined && kfuncAllowedUnderLock(name);
   }
   checkAttach(): void {}
 
@@ -392,10 +396,7 @@ export class Verifier {
     return this.d.refObjId(r) !== 0 || (this.d.type(r) & (layout.TRUSTED | layout.ALLOC)) !== 0;
   }
   mayPointToLock(r: Address): boolean {
-    return (
-      this.d.type(r) === layout.MAP_VALUE &&
-      fieldOf(this.mapOf(r).record, 'spin-lock', 'res-spin-lock') !== undefined
-    );
+    return hasLock(recordAt(this, r));
   }
   setKernelType(_r: Address, name: string): void {
     this.reject(Errno.ENOTSUPP, `kernel types are not available: struct ${name}`);
