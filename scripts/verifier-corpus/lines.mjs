@@ -15,7 +15,7 @@ const comparable = (log, slots) =>
   log
     .replace(/^verification time .*\n/m, '')
     .replace(
-      /^(\s*)(\d+): (\S+ )?\(18\) (r\d+) = 0x[0-9a-f]+(?: +;)?/gm,
+      /^(\s*|mark_precise: .* before )(\d+): (\S+ )?\(18\) (r\d+) = 0x[0-9a-f]+(?: +;)?/gm,
       (whole, indent, slot, live = '', register) =>
         slots.has(Number(slot)) ? `${indent}${slot}: ${live}(18) ${register} = ADDRESS ;` : whole,
     )

@@ -52,7 +52,6 @@ export function checkHelperCall(v: Verifier): void {
   if (facts.release) release(v, facts);
   const movesPacket = special(v, facts);
   clearCallerSaved(v);
-  v.scratchedRegs |= 0x3f;
   setResult(v, facts);
   checkMapHelper(v, facts);
   if (movesPacket) invalidatePackets(v);
@@ -125,7 +124,6 @@ function special(v: Verifier, facts: CallFacts): boolean {
       if (!isNull(v, v.reg(2))) {
         v.reject(Errno.EINVAL, "get_local_storage() doesn't support non-zero flags");
       }
-      markPrecise(v, 2);
       break;
     case 'snprintf':
       checkFormat(v);

@@ -235,11 +235,7 @@ export function findComponents(v: Verifier): void {
         members.push(member);
         if (member === at) break;
       }
-      const loops =
-        members.length > 1 ||
-        successors(v, at, next).includes(at) ||
-        // It calls a function again and again.
-        ((v.marks[at] as number) & Mark.CALLBACK) !== 0;
+      const loops = members.length > 1 || successors(v, at, next).includes(at);
       if (!loops) continue;
       component++;
       for (const member of members) v.component[member] = component;

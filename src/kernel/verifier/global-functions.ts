@@ -20,7 +20,7 @@ const isInteger = (type: BtfType): boolean =>
 const isStruct = (type: BtfType): boolean => type.kind === 'STRUCT' || type.kind === 'UNION';
 
 /** A type's kind as the log names it. */
-const kindName = (type: BtfType): string => type.kind.toLowerCase();
+const kindName = (type: BtfType): string => (type.kind === 'VOID' ? 'UNKNOWN' : type.kind);
 
 /** The parameters of a function; what is wrong with them is logged and thrown. */
 export function argumentsOf(v: Verifier, subprog: Subprog): readonly SubprogArg[] {

@@ -55,6 +55,7 @@ export class VerifierLog {
   beginState(slot: number): void {
     if (this.#insnLine >= 0 && this.#insnLine === this.#lines.length - 1 && !this.#partial) {
       const line = this.#lines.pop() ?? '';
+      this.#stateAt.set(this.#insnLine, line.length);
       const column = Math.max(this.#insnLength + COLUMN_STEP / 2, STATE_COLUMN);
       const padding = Math.ceil(column / COLUMN_STEP) * COLUMN_STEP - this.#insnLength - 1;
       this.#partial = `${line}${' '.repeat(padding)};`;
@@ -73,6 +74,10 @@ export class VerifierLog {
   reset(position: number): void {
     if (position < this.#lines.length) this.#lines.length = position;
     this.#partial = '';
+    // A state that was written behind an instruction took the place of its line end: what follows stands on its line.
+    const length = this.#stateAt.get(position - 1);
+    if (length !== undefined) this.#partial = `${(this.#lines.pop() ?? '').slice(0, length)} `;
+    for (let i = position - 1; this.#stateAt.delete(i); ) i++;
     this.#insnLine = -1;
   }
 

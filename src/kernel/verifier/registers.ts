@@ -51,9 +51,8 @@ export function markNotInit(v: Verifier, r: Address): void {
 
 /** The registers that a call does not keep: r0 to r5. */
 export function clearCallerSaved(v: Verifier): void {
-  for (let i = 0; i <= 5; i++) {
-    v.d.clearReg(v.reg(i));
-  }
+  for (let i = 0; i <= 5; i++) v.d.clearReg(v.reg(i));
+  v.scratchedRegs |= 0x3f;
 }
 
 /** A register holds a pointer as far as the program may not know its number (is_pointer_value). */
