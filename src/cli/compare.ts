@@ -155,7 +155,7 @@ class Capture {
         hint: 'Pipe a capture into the command: tcpdump -c 100 -w - | skep compare ... --pcap -',
       });
     }
-    const source = await openSource(this.#path);
+    await using source = await openSource(this.#path);
     const progress = new Progress(source);
     let done = 0;
     try {

@@ -45,7 +45,7 @@ const SETTING =
   'of an enumerator, text for a char array, or JSON for an array or struct; NAME may go on with .member and [index]';
 
 /** Options that say something of the emulated kernel alone. */
-const EMULATED_ONLY = ['engine', 'cpus', 'budget', 'clock'];
+const EMULATED_ONLY = ['engine', 'cpus', 'unverified', 'budget', 'clock'];
 
 function refuseForLinux(command: Command): void {
   const given = EMULATED_ONLY.find((name) => command.getOptionValueSource(name) === 'cli');
@@ -110,8 +110,12 @@ addCommand('run')
   .option('--set <name=value>', SETTING, appended)
   .option('--cpus <n>', 'possible CPUs: values that a per-CPU map has for a key', wholeNumber(1, 1024), 1)
   .option(
+    '--unverified',
+    'run also what the verifier refuses: each access is checked while the program runs, and a wrong one ends that run',
+  )
+  .option(
     '--budget <n>',
-    'instructions that one run may take in programs that loop before it is ended',
+    'with --unverified: instructions that one run may take in programs that loop before it is ended',
     wholeNumber(1, 0x7fffffff),
   )
   .option('--limit <n>', 'stop after so many packets', wholeNumber(0, Number.MAX_SAFE_INTEGER))
@@ -139,6 +143,11 @@ Examples:
   )
   .action(async (object: string, options: RunCommandOptions, command: Command) => {
     if (options.kernel === 'linux') refuseForLinux(command);
+    if (options.budget !== undefined && !options.unverified) {
+      throw new UsageError('--budget ends runs of programs that were not verified', {
+        hint: 'Add --unverified, or leave it out: what the verifier takes comes to its end.',
+      });
+    }
     await (await import('./run.js')).run(object, options);
   });
 

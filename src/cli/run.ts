@@ -37,6 +37,8 @@ export interface RunCommandOptions {
   set?: readonly string[];
   cpus: number;
   budget?: number;
+  /** Run what the verifier would refuse too, every access checked. */
+  unverified?: boolean;
   json?: boolean;
   limit?: number;
   /** Trace lines to keep; false for none. */
@@ -55,10 +57,16 @@ interface Opened extends Disposable {
   isOurs?(event: TraceEvent): boolean;
 }
 
-async function openKernel({ kernel, engine, cpus, budget }: RunCommandOptions): Promise<Opened> {
+async function openKernel(options: RunCommandOptions): Promise<Opened> {
+  const { kernel, engine, cpus, budget, unverified } = options;
   if (kernel === 'linux') return (await import('./kernels.js')).openRealKernel();
   useModuleCompiler(tieredCompiler);
-  const emulated = new EmulatedKernel({ engine, cpus, ...(budget === undefined ? {} : { budget }) });
+  const emulated = new EmulatedKernel({
+    engine,
+    cpus,
+    safety: unverified ? 'check' : 'verify',
+    ...(budget === undefined ? {} : { budget }),
+  });
   return { kernel: emulated, [Symbol.dispose]() {} };
 }
 
@@ -69,7 +77,7 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
   const spec = await openObject(object);
   applySettings(spec, settings);
   const program = chooseProgram(spec, options.program, object);
-  const source = await openSource(options.pcap);
+  await using source = await openSource(options.pcap);
   if (options.pcap === '-' && process.stdin.isTTY) {
     throw new UsageError('standard input is a terminal', {
       hint: 'Pipe a capture into the command: tcpdump -c 100 -w - | skep run ... --pcap -',

@@ -9,8 +9,8 @@ import { fileError } from './files.js';
 /** Bytes that one read asks for. */
 const CHUNK = 1 << 18;
 
-/** A file or standard input as chunks. */
-export interface ByteSource extends AsyncIterable<Uint8Array> {
+/** A file or standard input as chunks. Who does not read it to its end disposes of it. */
+export interface ByteSource extends AsyncIterable<Uint8Array>, AsyncDisposable {
   /** Bytes handed out so far. */
   readonly position: number;
   /** Bytes in total; undefined where that is not known (pipes). */
@@ -59,6 +59,10 @@ class FileSource implements ByteSource {
       await this.#handle.close();
     }
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
 }
 
 class StreamSource implements ByteSource {
@@ -76,6 +80,8 @@ class StreamSource implements ByteSource {
       yield chunk;
     }
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 /** The packets of a capture: a file's, or those on standard input for `-`. Throws as readPackets does. */

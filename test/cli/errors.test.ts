@@ -25,6 +25,7 @@ const wrong: [args: string[], status: number, says: RegExp][] = [
   [['run', hello, 'extra', '--pcap', capture], 2, /too many arguments/],
   [['run', hello, '--pcap', capture, '--engine', 'turbo'], 2, /turbo.*jit, interpreter/],
   [['run', hello, '--pcap', capture, '--cpus', '0'], 2, /whole number from 1 to 1024/],
+  [['run', hello, '--pcap', capture, '--budget', '9'], 2, /--budget.*not verified[\s\S]*--unverified/],
   [['run', hello, '--pcap', capture, '--limit', 'ten'], 2, /'ten' is invalid/],
   [['run', hello, '--pcap', capture, '--set', 'counter'], 2, /no setting[\s\S]*--set blocked_port=443/],
   [

@@ -158,7 +158,7 @@ describe('--set', () => {
       'settings.name=abc',
       'settings.peers[0]={"bytes":[1,2]}',
     ];
-    const found = report(faults, ...settings.flatMap((setting) => ['--set', setting]));
+    const found = report(faults, '--unverified', ...settings.flatMap((setting) => ['--set', setting]));
     expect(variable(found, 'settings')).toEqual({
       mode: 'MODE_ON',
       peers: [
@@ -171,9 +171,18 @@ describe('--set', () => {
   });
 });
 
+test('a program that the verifier refuses is not run, and its log says why', () => {
+  const { status, stdout, stderr } = skep(['run', faults, '--pcap', capture]);
+  expect(stderr).toMatch(
+    /^skep: program 'faults': the kernel refused it: .*invalid mem access 'map_value_or_null'$/m,
+  );
+  expect(stderr).toMatch(/^ {2}processed \d+ insns/m);
+  expect([status, stdout]).toEqual([1, '']);
+});
+
 describe('runs that go wrong', () => {
   test('are counted, with the place in the source', () => {
-    const found = report(faults);
+    const found = report(faults, '--unverified');
     expect(found.verdicts.map(({ name }) => name)).toEqual(['XDP_PASS', 'unknown', 'error']);
     expect(found.verdicts[1]?.value).toBe(77);
     expect(found.faults.map(({ kind, count, source }) => [kind, count, source?.line, source?.text])).toEqual([
@@ -181,13 +190,13 @@ describe('runs that go wrong', () => {
       ['out-of-bounds', 202, 46, '    return data[length];'],
     ]);
     expect(found.faults.reduce((sum, { count }) => sum + count, 0)).toBe(found.verdicts[2]?.packets);
-    const text = output('run', faults, '--pcap', capture);
+    const text = output('run', faults, '--pcap', capture, '--unverified');
     expect(text).toContain('      46 |     return data[length];\n         |            ^\n');
   });
 
   test('are the same in both engines', () => {
     const summary = (engine: string) => {
-      const found = report(faults, '--engine', engine);
+      const found = report(faults, '--unverified', '--engine', engine);
       // Addresses differ with what else lies in memory.
       return {
         verdicts: found.verdicts,
@@ -200,13 +209,13 @@ describe('runs that go wrong', () => {
 
   test.each(['jit', 'interpreter'])('end with their budget when they loop (%s)', (engine) => {
     const primes = 'bench/programs/primes.bpf.o';
-    const found = report(primes, '--budget', '10', '--limit', '5', '--engine', engine);
+    const found = report(primes, '--unverified', '--budget', '10', '--limit', '5', '--engine', engine);
     expect(found.faults[0]?.kind).toBe('budget');
     expect(found.verdicts.at(-1)?.name).toBe('error');
   });
 
   test('64-bit numbers beyond 2^53 are text in JSON', () => {
-    const found = report(faults);
+    const found = report(faults, '--unverified');
     expect(variable(found, 'large')).toBe('9007199254740993');
     expect(map(found, 'lengths')?.entries[1]?.value).toEqual(['9007199254740993']);
   });
