@@ -15,6 +15,8 @@ export class VerifierLog {
   /** Line (index) of the last instruction, while nothing has been written behind it; its length in characters. */
   #insnLine = -1;
   #insnLength = 0;
+  /** Lines of instructions with a state behind them, and the length before it. */
+  readonly #withState: { readonly line: number; readonly length: number }[] = [];
 
   constructor(level: number) {
     this.level = level;
@@ -55,7 +57,7 @@ export class VerifierLog {
   beginState(slot: number): void {
     if (this.#insnLine >= 0 && this.#insnLine === this.#lines.length - 1 && !this.#partial) {
       const line = this.#lines.pop() ?? '';
-      this.#stateAt.set(this.#insnLine, line.length);
+      this.#withState.push({ line: this.#insnLine, length: line.length });
       const column = Math.max(this.#insnLength + COLUMN_STEP / 2, STATE_COLUMN);
       const padding = Math.ceil(column / COLUMN_STEP) * COLUMN_STEP - this.#insnLength - 1;
       this.#partial = `${line}${' '.repeat(padding)};`;
@@ -75,9 +77,10 @@ export class VerifierLog {
     if (position < this.#lines.length) this.#lines.length = position;
     this.#partial = '';
     // A state that was written behind an instruction took the place of its line end: what follows stands on its line.
-    const length = this.#stateAt.get(position - 1);
-    if (length !== undefined) this.#partial = `${(this.#lines.pop() ?? '').slice(0, length)} `;
-    for (let i = position - 1; this.#stateAt.delete(i); ) i++;
+    for (let top = this.#withState.at(-1); top && top.line >= position - 1; top = this.#withState.at(-1)) {
+      this.#withState.pop();
+      if (top.line === position - 1) this.#partial = `${(this.#lines.pop() ?? '').slice(0, top.length)} `;
+    }
     this.#insnLine = -1;
   }
 
