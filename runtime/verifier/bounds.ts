@@ -249,9 +249,9 @@ export function zeroExtend32(r: Reg): void {
   assign32Into64(r);
 }
 
-/** What is left of a value after a move or load of `size` bytes that fills the rest with zeros. */
+/** What is left of a value after a move or load of `size` bytes (1, 2 or 4) that fills the rest with zeros. */
 export function truncate(r: Reg, size: u32): void {
-  const bits: u64 = size == 8 ? ~0 : ((1 as u64) << (size * 8)) - 1;
+  const bits: u64 = ((1 as u64) << (size * 8)) - 1;
   r.value &= bits;
   r.mask &= bits;
   if ((r.umin & ~bits) == (r.umax & ~bits)) {
