@@ -15,9 +15,9 @@ const examples = [
 ];
 
 const engines = [
-  ['jit', {}],
+  ['jit', { safety: 'check' }],
   ['trusted', { safety: 'trust' }],
-  ['interpreter', { engine: 'interpreter' }],
+  ['interpreter', { engine: 'interpreter', safety: 'check' }],
 ];
 
 /** Rows: example, and for each engine nanoseconds per packet, all in. */
