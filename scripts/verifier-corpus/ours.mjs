@@ -77,7 +77,7 @@ function mapOf(entry, id, btfs) {
     ...(attr.mapExtra === undefined ? {} : { mapExtra: attr.mapExtra }),
     ...(btf === undefined ? {} : { btf, btfKeyTypeId: attr.btfKeyTypeId ?? 0, btfValueTypeId: typeId }),
     ...(record === undefined ? {} : { record }),
-    ...(inner === undefined ? {} : { inner: mapOf(inner, id, btfs) }),
+    ...(inner === undefined ? {} : { inner: { ...mapOf(inner, id, btfs), name: '' } }),
     ...(constant ? { readConstant: readerOf(value) } : {}),
   };
 }

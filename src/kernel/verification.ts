@@ -31,7 +31,8 @@ function describe(object: KernelMapObject, maps: Map<KernelMap, VerifierMap>): V
     address: POINTER_BASE + BigInt(map.address),
     ...(btf ? { btf: btf.btf, btfKeyTypeId: attr.btfKeyTypeId ?? 0, btfValueTypeId: typeId } : {}),
     ...(record ? { record } : {}),
-    ...(map.inner ? { inner: shapeOf(map.inner) } : {}),
+    // What stands for all inner maps has no name.
+    ...(map.inner ? { inner: { ...shapeOf(map.inner), name: '' } } : {}),
     readConstant: (offset, size) => {
       const value = map.lookup(new Uint8Array(4));
       if (offset < 0 || offset + size > value.length) return undefined;
@@ -80,6 +81,9 @@ export async function verifyLoad(attr: ProgLoadAttr, objects: ObjectTable, cpus:
 
 /** The line that says what was wrong: the last one before the figures. */
 function lastLine(log: string): string {
-  const lines = log.trimEnd().split('\n').filter((line) => !/^(processed \d+ insns|verification time|stack depth)/.test(line));
+  const lines = log
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !/^(processed \d+ insns|verification time|stack depth)/.test(line));
   return lines[lines.length - 1] ?? '';
 }

@@ -112,6 +112,18 @@ function release(v: Verifier, facts: CallFacts): void {
   }
 }
 
+/** Whether bpf_loop can be inlined rests on its flags: where they are 0, they must be so exactly. */
+function noteLoop(v: Verifier, subprog: number): void {
+  const noFlags = () => {
+    const zero = isNull(v, v.reg(4));
+    if (zero) markPrecise(v, 4);
+    return zero;
+  };
+  const loop = v.inlinedLoops.get(v.insn);
+  if (!loop) v.inlinedLoops.set(v.insn, { subprog, fits: noFlags() });
+  else if (loop.fits) loop.fits = noFlags() && loop.subprog === subprog;
+}
+
 /** What single helpers ask for or do beside; whether the packet may have moved. */
 function special(v: Verifier, facts: CallFacts): boolean {
   const { d } = v;
@@ -129,6 +141,7 @@ function special(v: Verifier, facts: CallFacts): boolean {
       checkFormat(v);
       break;
     case 'loop': {
+      noteLoop(v, facts.callback ?? 0);
       markPrecise(v, 1);
       if (d.get(v.frame, L.Frame_callbackDepth) < d.umax(v.reg(1))) {
         pushCallback(v, facts.callback ?? 0, false, callbackOf(v, facts));

@@ -39,6 +39,14 @@ function keyOf(v: Verifier, state: Address): string | undefined {
   return undefined;
 }
 
+/** The key as the log shows it: a call at instruction 0 ends the list of call sites. */
+const shown = (key: string): string => {
+  const parts = key.split(',');
+  const component = parts.pop();
+  const zero = parts.indexOf('0');
+  return `(${[...(zero < 0 ? parts : parts.slice(0, zero)), component].join(',')})`;
+};
+
 /** The new checkpoint may be the one through which a component is entered. */
 export function enterComponent(v: Verifier, state: Address): void {
   const key = keyOf(v, state);
@@ -50,7 +58,7 @@ export function enterComponent(v: Verifier, state: Address): void {
   }
   if (visit.entry) return;
   visit.entry = state;
-  if (v.log.verbose) v.log.write(`SCC enter (${key})\n`);
+  if (v.log.verbose) v.log.write(`SCC enter ${shown(key)}\n`);
 }
 
 /** All paths from a checkpoint are done: if it was an entry, the component has been left. */
@@ -59,7 +67,7 @@ export function finishComponents(v: Verifier, state: Address): void {
   const visit = key === undefined ? undefined : v.visits.get(key);
   if (!visit || visit.entry !== state) return;
   visit.entry = 0;
-  if (v.log.verbose) v.log.write(`SCC exit (${key})\n`);
+  if (v.log.verbose) v.log.write(`SCC exit ${shown(key as string)}\n`);
   let changed = visit.backedges.length > 0;
   for (let round = 0; changed; round++) {
     changed = false;
@@ -93,5 +101,5 @@ export function addBackedge(v: Verifier, covers: Address): void {
   d.set(state, L.State_insn, v.insn);
   d.set(state, L.State_equal, covers);
   visit.backedges.push({ state, covers });
-  if (v.log.verbose) v.log.write(`SCC backedge (${key})\n`);
+  if (v.log.verbose) v.log.write(`SCC backedge ${shown(key as string)}\n`);
 }

@@ -5,6 +5,7 @@ import { AtomicOp, CallSource, InsnClass, JumpOp, Mode } from '../../isa/opcodes
 import { successors } from './cfg.js';
 import { isLdImm64 } from './functions.js';
 import { kfuncAt } from './kfuncs.js';
+import { mayCall } from './tables/helper-availability.js';
 import { helperSignature } from './tables/helper-signatures.js';
 import type { Verifier } from './verifier.js';
 
@@ -53,7 +54,9 @@ function usesAndDefs(v: Verifier, i: number): number {
 
 /** How many arguments a helper or kfunc reads; undefined for functions of the program. */
 export function parameters(v: Verifier, i: number, imm: number): number | undefined {
-  if (v.src[i] === CallSource.HELPER) return helperSignature(imm)?.args.length;
+  if (v.src[i] === CallSource.HELPER) {
+    return mayCall(v.program.type, imm, v.helperContext) ? helperSignature(imm)?.args.length : undefined;
+  }
   if (v.src[i] === CallSource.KFUNC) return kfuncAt(v, i)?.parameters.length;
   return undefined;
 }

@@ -149,6 +149,10 @@ export class Verifier {
   /** What type of pointer an access goes through, where it must always be the same. */
   readonly pointerType = new Map<number, number>();
 
+  /** Calls whose spills are taken out, and how many there are. */
+  readonly fastcallSpills = new Map<number, number>();
+  /** Calls of bpf_loop that Linux would inline: always the same function, with flags 0. */
+  readonly inlinedLoops = new Map<number, { readonly subprog: number; fits: boolean }>();
   /** How pointer arithmetic is masked against speculation. */
   readonly aluMasks = new Map<number, AluMask>();
 

@@ -4,6 +4,7 @@ import { Errno } from '../../bpf/errno.js';
 import { checkCfg, findComponents } from './cfg.js';
 import { layout as L } from './domain.js';
 import { explore } from './explore.js';
+import { markFastcalls, settleStack } from './fastcall.js';
 import { checkBtfInfo, checkFuncInfo, checkFunctions, findFunctions } from './functions.js';
 import { checkMainPrototype, enterGlobal } from './global-functions.js';
 import { findLiveRegisters } from './live-registers.js';
@@ -54,6 +55,7 @@ function check(v: Verifier): void {
   v.checkAttach();
   findComponents(v);
   findLiveRegisters(v);
+  markFastcalls(v);
   exploreFunction(v, 0);
   // Global functions that are called, until there are no new ones.
   for (let found = true; found; ) {
@@ -68,6 +70,7 @@ function check(v: Verifier): void {
       }
     });
   }
+  settleStack(v);
   checkStackDepth(v);
 }
 
