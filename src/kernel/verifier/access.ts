@@ -4,9 +4,10 @@
 import { Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType } from '../../bpf/types.js';
 import { AtomicOp } from '../../isa/opcodes.js';
-import { loadKernelPointer, readBtf, readMapObject } from './btf-access.js';
+import { readBtf, readMapObject } from './btf-access.js';
 import { checkContextAccess } from './context.js';
 import { layout as L } from './domain.js';
+import { loadKernelPointer } from './kptr.js';
 import { tnumText, typeName } from './print.js';
 import {
   baseType,
