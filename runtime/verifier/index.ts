@@ -89,7 +89,7 @@ export function misaligned(at: usize, off: i32, size: u32): bool {
 
 const scratch: usize = heap.alloc(offsetof<Reg>());
 
-/** at = known + delta, where the bounds are not yet made to agree (the way Linux lets linked scalars learn). */
+/** at = known + delta. */
 export function regShifted(at: usize, known: usize, delta: i32): void {
   const d = changetype<Reg>(at);
   const c = changetype<Reg>(scratch);
@@ -97,4 +97,5 @@ export function regShifted(at: usize, known: usize, delta: i32): void {
   bounds.setKnown(c, delta as i64 as u64);
   memory.copy(at, known, offsetof<Reg>());
   addBounds(d, c);
+  bounds.sync(d);
 }

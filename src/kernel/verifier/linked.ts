@@ -35,7 +35,12 @@ export function collectLinked(v: Verifier, id: number, set: LinkedReg[]): void {
   };
   for (let f = v.frameNumber; f >= 0; f--) {
     const frame = v.frameAt(f);
-    for (let i = 0; i < 10; i++) visit(d.reg(frame, i), { frame: f, isReg: true, index: i });
+    // What nobody reads any more needs not learn.
+    const insn = f === v.frameNumber ? v.insn : d.get(v.frameAt(f + 1), L.Frame_callsite);
+    const live = v.liveRegs[insn] as number;
+    for (let i = 0; i < 10; i++) {
+      if (live & (1 << i)) visit(d.reg(frame, i), { frame: f, isReg: true, index: i });
+    }
     const slots = d.slots(frame);
     for (let i = 0; i < slots; i++) {
       if (d.slotByte(frame, i, 7) !== L.SLOT_SPILL) continue;

@@ -95,6 +95,7 @@ export function endPath(v: Verifier): void {
 export function forgetRetired(v: Verifier, state: Address): void {
   if (!v.retired.has(state) || v.d.get(state, L.State_branches) !== 0 || incomplete(v, state)) return;
   v.retired.delete(state);
+  v.retiredCount--;
   v.d.wasm.stateFree(state);
 }
 

@@ -105,6 +105,7 @@ export function isVisited(v: Verifier): boolean {
       list.splice(i, 1);
       v.exploredCount--;
       v.retired.add(old.state);
+      v.retiredCount++;
       forgetRetired(v, old.state);
     }
   }
@@ -191,7 +192,7 @@ function makeCheckpoint(v: Verifier, list: Explored[]): void {
   const { d } = v;
   v.totalStates++;
   v.exploredCount++;
-  v.peakStates = Math.max(v.peakStates, v.exploredCount + v.retired.size);
+  v.peakStates = Math.max(v.peakStates, v.exploredCount + v.retiredCount);
   v.previousJumps = v.jumps;
   v.previousProcessed = v.processed;
   if (v.bpfCapable) forgetPrecision(v, v.state);

@@ -191,7 +191,9 @@ export class Verifier {
   readonly explored = new Map<number, Explored[]>();
   /** Checkpoints that are no longer compared with, while paths from them are still open. */
   readonly retired = new Set<Address>();
+  /** Of all functions together, as Linux counts them. */
   exploredCount = 0;
+  retiredCount = 0;
 
   // Figures.
   processed = 0;
@@ -333,7 +335,6 @@ export class Verifier {
     for (const state of this.retired) this.d.wasm.stateFree(state);
     this.explored.clear();
     this.retired.clear();
-    this.exploredCount = 0;
     this.d.wasm.stateFree(this.state);
     this.state = 0;
   }
