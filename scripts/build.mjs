@@ -33,16 +33,6 @@ const newest = (...places) =>
 
 const upToDate = (target, ...sources) => existsSync(target) && statSync(target).mtimeMs >= newest(...sources);
 
-/** A global that the module may change is no constant of its layout. */
-const isMutable = (global) => {
-  try {
-    global.value = global.value;
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /** A constant as TypeScript: 64-bit ones are BigInts without a sign. */
 const literal = (value) =>
   typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}n` : value;
@@ -101,7 +91,7 @@ const buildRuntime = (folder, name, what, generated) => {
   }
   const { exports } = new WebAssembly.Instance(module, imports);
   const constants = Object.entries(exports).filter(
-    ([name, value]) => value instanceof WebAssembly.Global && !name.startsWith('__') && !isMutable(value),
+    ([name, value]) => value instanceof WebAssembly.Global && !name.startsWith('__'),
   );
   const functions = WebAssembly.Module.exports(module).filter(
     ({ name, kind }) => kind === 'function' && !name.startsWith('__'),

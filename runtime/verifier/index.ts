@@ -10,8 +10,8 @@ import * as tnum from './tnum';
 export * from './layout';
 export { maybeLooping, regsExact, regsExactNext, sameCallsites, statesEqual } from './equal';
 export {
-  clearStack, frameClean, frameFree, frameNew, growStack, historyClear, historyPush, peak, refPush, refRemove, regClear,
-  regCopy, stateClear, stateCopy, stateFree, stateNew, used,
+  clearStack, frameClean, frameFree, frameNew, growStack, historyClear, historyPush, peakBytes, refPush, refRemove, regClear,
+  regCopy, stateClear, stateCopy, stateFree, stateNew,
 } from './state';
 
 export function regUnknown(at: usize, precise: u32): void { bounds.markUnknown(changetype<Reg>(at), precise); }

@@ -7,8 +7,13 @@ import {
 } from './layout';
 
 /** Bytes in use by states, and the most there ever were. */
-export let used: u32 = 0;
-export let peak: u32 = 0;
+let used: u32 = 0;
+let peak: u32 = 0;
+
+/** The most bytes that were ever in use. */
+export function peakBytes(): u32 {
+  return peak;
+}
 
 function allocate(size: usize): usize {
   const at = heap.alloc(size);

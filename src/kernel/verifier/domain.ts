@@ -7,8 +7,6 @@ export { layout };
 
 type Exports = Record<VerifierFunction, (...args: number[]) => number> & {
   memory: WebAssembly.Memory;
-  used: WebAssembly.Global;
-  peak: WebAssembly.Global;
 };
 
 /** Address of a Reg, Frame, State, Slot ... in the domain's memory. */
@@ -122,7 +120,7 @@ export class Domain {
   }
   /** Most bytes that states have ever taken. */
   get peakBytes(): number {
-    return this.wasm.peak.value as number;
+    return this.wasm.peakBytes() >>> 0;
   }
 
   /** A 32-bit field of any structure. */
