@@ -91,7 +91,8 @@ export function checkRegion(
   }
 }
 
-const FIELD_NAMES: Readonly<Record<string, string>> = {
+/** Special fields as the log names them. */
+export const FIELD_NAMES: Readonly<Record<string, string>> = {
   'spin-lock': 'bpf_spin_lock',
   'res-spin-lock': 'bpf_res_spin_lock',
   timer: 'bpf_timer',

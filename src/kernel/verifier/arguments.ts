@@ -50,7 +50,8 @@ export interface CallFacts {
   /** The constant key of an array lookup; -1 when it is none. */
   key: number;
   kptr?: SpecialField;
-  btf?: { readonly number: number; readonly id: number };
+  /** A per-CPU variable, or (`local`) a per-CPU object that the program allocated. */
+  btf?: { readonly number: number; readonly id: number; readonly local: boolean };
   dynptrId: number;
 }
 
@@ -157,7 +158,8 @@ const DYNPTR_FLAGS = L.DYNPTR_LOCAL | L.DYNPTR_RINGBUF | L.DYNPTR_SKB | L.DYNPTR
 
 const isMemory = ({ kind }: HelperArg): boolean => kind === 'mem' || kind === 'fixed-mem';
 
-function checkType(v: Verifier, facts: CallFacts, number: number, arg: HelperArg): void {
+/** The register is of a type that the argument takes (check_reg_type). */
+export function checkType(v: Verifier, facts: CallFacts, number: number, arg: HelperArg): void {
   const { d } = v;
   const r = v.reg(number);
   const original = d.type(r);
@@ -262,7 +264,7 @@ function checkMeaning(v: Verifier, facts: CallFacts, number: number, arg: Helper
       return;
     case 'percpu-btf-id':
       if (!d.object(r, 1)) v.reject(Errno.EACCES, `Helper has invalid btf_id in R${number}`);
-      facts.btf = { number: d.object(r, 0), id: d.object(r, 1) };
+      facts.btf = { number: d.object(r, 0), id: d.object(r, 1), local: (d.type(r) & L.RCU) !== 0 };
       return;
     case 'spin-lock':
       checkSpinLock(v, number, facts.signature.name === 'spin_lock');

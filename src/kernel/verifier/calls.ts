@@ -166,7 +166,7 @@ function special(v: Verifier, facts: CallFacts): boolean {
       }
       break;
     case 'set_retval':
-      if (v.program.type === ProgType.Lsm && v.returnsNothing) {
+      if (v.program.type === ProgType.Lsm && v.targetReturnsVoid) {
         v.reject(Errno.EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!");
       }
       break;

@@ -66,6 +66,9 @@ export interface ProgramToVerify {
   readonly lineInfo?: Uint8Array;
   /** Function, tracepoint or structure of the kernel (or of `attachProgram`) that it attaches to. */
   readonly attachBtfId?: number;
+  /** The program that it attaches to, or the kernel module's BTF that attachBtfId is an id of. */
+  readonly attachProgFd?: number;
+  readonly attachBtfObjFd?: number;
   readonly fdArray?: readonly number[];
 }
 

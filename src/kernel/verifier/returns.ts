@@ -1,6 +1,7 @@
 // What a program, and a callback, may return.
 
 import { Errno } from '../../bpf/errno.js';
+import { hookRange } from './attach.js';
 import { type Address, layout as L } from './domain.js';
 import { markPrecise } from './precision.js';
 import { typeName } from './print.js';
@@ -68,5 +69,6 @@ export function checkReturn(v: Verifier, number: number): void {
 function returnRange(v: Verifier): Range | undefined {
   const attach = v.program.expectedAttachType;
   const rule = v.rules.returns.find((one) => !one.attach || one.attach.includes(attach));
+  if (rule?.range === 'hook') return hookRange(v);
   return rule && typeof rule.range !== 'string' ? rule.range : undefined;
 }

@@ -3,14 +3,18 @@
 
 import { Errno } from '../../bpf/errno.js';
 import { helperNames } from '../../bpf/helpers.js';
+import { AttachType, ProgType } from '../../bpf/types.js';
 import type { Btf } from '../../btf/index.js';
 import { disassembleKernel } from '../../isa/disassemble.js';
 import type { Instruction } from '../../isa/instruction.js';
 import { CallSource } from '../../isa/opcodes.js';
 import { isGplCompatible } from '../licenses.js';
+import { type AttachTarget, findTarget } from './attach.js';
 import { Backtracking } from './backtracking.js';
+import { isTrusted } from './btf-access.js';
 import type { Visits } from './components.js';
 import { type Address, Domain, layout } from './domain.js';
+import { type KernelVariable, kernelStruct, loadVariable, resolveVariable } from './kernel-types.js';
 import { kfuncAt } from './kfuncs.js';
 import type { ProgramLines } from './lines.js';
 import { hasLock, kfuncAllowedUnderLock, recordAt } from './locks.js';
@@ -20,6 +24,7 @@ import type { Capabilities, Environment, ProgramToVerify, VerifierMap } from './
 import type { StackLiveness } from './stack-liveness.js';
 import { rulesOf } from './tables/contexts/index.js';
 import { type HelperContext, helperCapability } from './tables/helper-availability.js';
+import { hookAllows } from './tables/hooks.js';
 import type { HookSet, ProgramRules } from './tables/types.js';
 
 /** The program was refused; the log says why. */
@@ -164,6 +169,9 @@ export class Verifier {
   /** One of them is an arena. */
   arena = false;
   btf: Btf | undefined;
+  /** What the program is attached to, for types that BTF describes. */
+  attach: AttachTarget | undefined;
+  readonly #variables = new Map<number, KernelVariable>();
   lines: ProgramLines | undefined;
   readonly visits: Visits = new Map();
   #stackLiveness: StackLiveness | undefined;
@@ -369,14 +377,27 @@ export class Verifier {
     return capability === undefined || this.caps[capability];
   }
   get helperContext(): HelperContext {
-    return { attach: this.program.expectedAttachType };
+    const { attach: target } = this;
+    return {
+      attach: this.program.expectedAttachType,
+      ...(target?.struct ? { structOps: { struct: target.struct, member: target.name } } : {}),
+      ...(target ? { target: target.name } : {}),
+    };
   }
-  hookAllows(_set: HookSet): boolean {
-    return true;
+  /** A helper that only some attach points may call: this is one. */
+  hookAllows(set: HookSet): boolean {
+    const { type, expectedAttachType: attach } = this.program;
+    return this.attach !== undefined && hookAllows(set, { type, attach, target: this.attach.name });
+  }
+  /** What the program is attached to returns nothing. */
+  get targetReturnsVoid(): boolean {
+    return this.attach?.proto.returnType === 0;
   }
   /** The program's function returns nothing, so nothing is asked of r0. */
   get returnsNothing(): boolean {
-    return false;
+    const { type, expectedAttachType: attach } = this.program;
+    if (type === ProgType.Lsm && attach === AttachType.LsmCgroup) return false;
+    return (type === ProgType.Lsm || type === ProgType.StructOps) && this.targetReturnsVoid;
   }
   /** Accesses to the context are rewritten: it is no plain memory. */
   get contextTranslated(): boolean {
@@ -393,24 +414,31 @@ export class Verifier {
     const name = this.off[slot] === 0 ? kfuncAt(this, slot)?.name : undefined;
     return name !== undefined && kfuncAllowedUnderLock(name);
   }
-  checkAttach(): void {}
+  checkAttach(): void {
+    this.attach = findTarget(this);
+  }
 
   // ---- kernel types
 
   isTrusted(r: Address): boolean {
-    return this.d.refObjId(r) !== 0 || (this.d.type(r) & (layout.TRUSTED | layout.ALLOC)) !== 0;
+    return isTrusted(this, r);
   }
   mayPointToLock(r: Address): boolean {
     return hasLock(recordAt(this, r));
   }
-  setKernelType(_r: Address, name: string): void {
-    this.reject(Errno.ENOTSUPP, `kernel types are not available: struct ${name}`);
+  /** A BTF pointer leads to a structure of the kernel. */
+  setKernelType(r: Address, name: string): void {
+    const { btf, id } = kernelStruct(this, name);
+    this.d.setObject(r, 0, this.btfNumber(btf));
+    this.d.setObject(r, 1, id);
   }
-  setKernelVariable(_r: Address, slot: number): void {
-    this.reject(Errno.ENOTSUPP, `kernel variables are not available (insn ${slot})`);
+  setKernelVariable(r: Address, slot: number): void {
+    const variable = this.#variables.get(slot);
+    if (!variable) this.bug('pseudo btf id: unexpected dst reg type');
+    loadVariable(this, r, variable);
   }
   resolveKernelVariable(slot: number): void {
-    this.reject(Errno.ENOTSUPP, `kernel variables are not available (insn ${slot})`);
+    this.#variables.set(slot, resolveVariable(this, slot));
   }
 
   // ---- what the log shows

@@ -55,6 +55,13 @@ export const deniedFunctions = words(`
   __rcu_read_unlock
 `);
 
+/** Functions that never return, so that nothing can run after them. */
+export const neverReturning = words(`
+  __ia32_sys_exit __ia32_sys_exit_group __kunit_abort kunit_try_catch_throw __module_put_and_kthread_exit
+  __x64_sys_exit __x64_sys_exit_group do_exit do_group_exit kthread_complete_and_exit kthread_exit
+  make_task_dead
+`);
+
 /** Functions where bpf_d_path is safe for tracing programs. Iterators may call it too. */
 const dPathFunctions = words(`
   security_file_permission security_inode_getattr security_file_open security_path_truncate vfs_truncate
