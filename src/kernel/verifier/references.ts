@@ -11,7 +11,8 @@ export const RefKind = { POINTER: 1, IRQ: 2, LOCK: 3, RES_LOCK: 4, RES_LOCK_IRQ:
 export const refAt = (v: Verifier, state: Address, i: number): Address =>
   v.d.get(state, L.State_refs) + i * L.Ref_size;
 
-function push(v: Verifier, kind: number, id: number, object: number): void {
+/** Notes something that the current instruction acquires. */
+export function pushReference(v: Verifier, kind: number, id: number, object: number): void {
   const { d } = v;
   const ref = d.refPush(v.state);
   d.set(ref, L.Ref_kind, kind);
@@ -23,12 +24,12 @@ function push(v: Verifier, kind: number, id: number, object: number): void {
 /** The current instruction acquires a reference; its id. */
 export function acquireReference(v: Verifier): number {
   const id = v.newId();
-  push(v, RefKind.POINTER, id, 0);
+  pushReference(v, RefKind.POINTER, id, 0);
   return id;
 }
 
 export function acquireLock(v: Verifier, kind: number, id: number, object: number): void {
-  push(v, kind, id, object);
+  pushReference(v, kind, id, object);
   v.setStateField(L.State_activeLocks, v.stateField(L.State_activeLocks) + 1);
   v.setStateField(L.State_lockId, id);
   v.setStateField(L.State_lockObject, object);
