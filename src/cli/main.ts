@@ -11,6 +11,7 @@ import { fail, UsageError } from './errors.js';
 import type { InspectOptions } from './inspect.js';
 import type { ObjdumpOptions } from './objdump.js';
 import type { RunCommandOptions } from './run.js';
+import type { VerifyCommandOptions } from './verify.js';
 
 // `skep run ... | head` closes our output early: that is no error.
 for (const stream of [process.stdout, process.stderr]) {
@@ -32,6 +33,15 @@ const wholeNumber =
     const value = /^[\d_]+$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
     if (value >= low && value <= high) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+  };
+
+/** One of some numbers. */
+const choiceOfNumbers =
+  (numbers: readonly number[]) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && numbers.includes(value)) return value;
+    throw new InvalidArgumentError(`It must be one of ${numbers.join(', ')}.`);
   };
 
 /** The values of an option that may be repeated. */
@@ -75,7 +85,7 @@ program
   .exitOverride()
   .configureOutput({
     outputError(text, write) {
-      const path = process.argv[2]?.match(/^(run|compare|inspect|objdump|doctor|conformance)$/)
+      const path = process.argv[2]?.match(/^(run|verify|compare|inspect|objdump|doctor|conformance)$/)
         ? ` ${process.argv[2]}`
         : '';
       write(`skep: ${text.replace(/^error: /, '').trimEnd()}\n      Try: skep${path} --help\n`);
@@ -149,6 +159,39 @@ Examples:
       });
     }
     await (await import('./run.js')).run(object, options);
+  });
+
+addCommand('verify')
+  .summary("show what Linux's verifier says to the programs of objects, and why")
+  .description(
+    'Verifies every program of each object as Linux 6.18 does when it is loaded, and explains what is refused: the place in ' +
+      'the source, the way there, what was asked and what was found. Exit status 0: all are accepted; 1: one is not; ' +
+      '2: something could not be read.',
+  )
+  .argument('<object...>', 'object files that clang made for BPF (prog.bpf.o)')
+  .option('--program <name>', 'only this program')
+  .option('--set <name=value>', SETTING, appended)
+  .addOption(
+    new Option(
+      '--log-level <level>',
+      "print the verifier's log as well: 1 the path that is refused, 2 every instruction, 4 figures, 6 all",
+    ).argParser(choiceOfNumbers([0, 1, 2, 4, 6])),
+  )
+  .option('--kernel-version <version>', 'judge as an older Linux: what it does not have yet is refused')
+  .option('--btf <file>', "the kernel's types, in place of those of Linux 6.18: /sys/kernel/btf/vmlinux")
+  .option('--cpus <n>', 'possible CPUs of the kernel', wholeNumber(1, 1024), 1)
+  .option('--json', 'print one JSON document')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ skep verify firewall.bpf.o
+  $ skep verify *.bpf.o --json
+  $ skep verify firewall.bpf.o --program firewall --log-level 2
+  $ skep verify firewall.bpf.o --kernel-version 5.15`,
+  )
+  .action(async (objects: string[], options: VerifyCommandOptions) => {
+    await (await import('./verify.js')).verifyCommand(objects, options);
   });
 
 addCommand('compare')
