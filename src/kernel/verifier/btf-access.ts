@@ -9,9 +9,9 @@ import { type CallFacts, checkOffset, checkType, helperName, newFacts } from './
 import { isComposite, startsWith, walk } from './btf-walk.js';
 import { type Address, layout as L } from './domain.js';
 import { isKernel, kernelStruct } from './kernel-types.js';
+import { checkKptrMatch, kptrTarget } from './kptr.js';
 import { tnumText } from './print.js';
-import type { SpecialField } from './record.js';
-import { recordOf } from './records.js';
+import { objectRecord } from './records.js';
 import { baseType, isNull, markPointer, markUnknown, mayBeNull } from './registers.js';
 import { packetWrites, structOpsWrites, type WritableField } from './tables/kernel-structs.js';
 import { mapStructs } from './tables/map-structs.js';
@@ -52,7 +52,7 @@ const NUMBER: Loaded = { type: L.SCALAR, id: 0, field: '' };
 function load(v: Verifier, type: number, btf: Btf, id: number, off: number, size: number): Loaded {
   const local = (type & L.ALLOC) !== 0;
   if (local) {
-    for (const field of recordOf(btf, id)?.fields ?? []) {
+    for (const field of objectRecord(btf, id)?.fields ?? []) {
       if (off < field.offset + field.size && field.offset < off + size) {
         v.reject(Errno.EACCES, `direct access to ${FIELD_NAMES[field.kind]} is disallowed`);
       }
@@ -193,10 +193,6 @@ export function readMapObject(v: Verifier, access: MemoryAccess, off: number): v
   if (value >= 0) markLoaded(v, value, btf, loaded);
 }
 
-export function loadKernelPointer(v: Verifier, _access: MemoryAccess, _field: SpecialField): void {
-  v.reject(Errno.EACCES, 'kptr access is not supported');
-}
-
 // ---- stores
 
 /** Programs of this type may write some fields of kernel structures. */
@@ -289,6 +285,10 @@ export function matchesBtf(v: Verifier, facts: CallFacts, number: number, arg: H
   if (type & L.ALLOC) {
     // Locks and kernel pointers are looked for in them where they are used.
     if (arg.kind === 'spin-lock' || arg.kind === 'kptr-xchg-dest') return;
+    if (facts.kptr && number === 2) {
+      checkKptrMatch(v, facts.kptr, number);
+      return;
+    }
     v.bug('unimplemented handling of MEM_ALLOC');
   }
   matches(v, facts, number, arg, () => kernelStruct(v, arg.btf ?? 'sock_common'));
@@ -306,9 +306,9 @@ function matches(
   if (mayBeNull(d.type(r)) && (!arg.nullable || arg.release)) {
     v.reject(Errno.EACCES, `Possibly NULL pointer passed to helper arg${number}`);
   }
-  if (facts.signature.name === 'kptr_xchg') {
-    // What a kernel pointer may be exchanged for is not decided here.
-    v.reject(Errno.EACCES, `R${number} is of an unknown type`);
+  if (facts.kptr) {
+    checkKptrMatch(v, facts.kptr, number);
+    return;
   }
   const wanted = structure();
   const strict = arg.release === true && facts.signature.name !== 'sk_release';
@@ -376,9 +376,10 @@ function kernelPointer(v: Verifier, { signature, kptr }: CallFacts, flags: numbe
   let type = L.BTF_ID | flags;
   let found: { readonly btf: Btf; readonly id: number };
   if (signature.name === 'kptr_xchg') {
-    if (!kptr?.btf || !kptr.btfId) v.reject(Errno.EINVAL);
-    found = { btf: kptr.btf, id: kptr.btfId };
-    if (!isKernel(v, kptr.btf)) {
+    if (!kptr) v.reject(Errno.EINVAL);
+    const target = kptrTarget(v, kptr);
+    found = target;
+    if (!target.kernel) {
       type |= L.ALLOC;
       if (kptr.kind === 'kptr-percpu') type |= L.PERCPU;
     }

@@ -6,7 +6,6 @@ import { Errno } from '../../bpf/errno.js';
 import { timerCallback } from './callbacks.js';
 import { type Address, layout as L } from './domain.js';
 import { isNumbersOnly, type KfuncCall } from './kfunc-call.js';
-import { structsMatch } from './kptr.js';
 import {
   checkResSpinLock,
   holdsLockOf,
@@ -173,7 +172,7 @@ function checkNode(v: Verifier, call: KfuncCall, number: number, kind: 'list-nod
   const btf = v.btfOf(r);
   const rootWord = WORDS[root.kind as 'list-head' | 'rb-root'];
   const wanted = root.btf.nameOf(root.btfId);
-  if (!structsMatch(btf, d.object(r, 1), 0, root.btf, root.btfId, true)) {
+  if (btf !== root.btf || d.object(r, 1) !== root.btfId) {
     refuse(
       v,
       `operation on ${rootWord} expects arg#1 ${word} at offset=${root.nodeOffset} in struct ${wanted}, ` +

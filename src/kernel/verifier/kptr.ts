@@ -5,8 +5,10 @@ import { Errno } from '../../bpf/errno.js';
 import type { Btf } from '../../btf/index.js';
 import { InsnClass, Mode } from '../../isa/opcodes.js';
 import { checkUnmoved, type MemoryAccess } from './access.js';
-import type { CallFacts } from './arguments.js';
-import { type Address, layout as L } from './domain.js';
+import { inRcuSection } from './btf-access.js';
+import { startsWith } from './btf-walk.js';
+import { layout as L } from './domain.js';
+import { isKernel } from './kernel-types.js';
 import { isAllocated, recordAt } from './locks.js';
 import { forEachReg } from './paths.js';
 import { markPrecise } from './precision.js';
@@ -36,52 +38,6 @@ export function kptrTarget(v: Verifier, field: SpecialField): KptrTarget {
     : { btf, id, kernel: false };
 }
 
-/** Whether BTF is the kernel's own. */
-export const isKernelBtf = (v: Verifier, btf: Btf): boolean =>
-  btf !== v.btf && btf === v.environment.kernelTypes?.();
-
-/** What is read now stays valid while it is used: a section, a lock, or a program that cannot sleep. */
-export const inRcuSection = (v: Verifier): boolean =>
-  v.stateField(L.State_rcuLocks) !== 0 || v.stateField(L.State_activeLocks) !== 0 || !v.sleepable;
-
-/**
- * Whether the structure `id` of `btf`, at `off` bytes from its beginning, is (unless `strict`: begins with) structure
- * `wantedId` of `wanted`.
- */
-export function structsMatch(
-  btf: Btf,
-  id: number,
-  off: number,
-  wanted: Btf,
-  wantedId: number,
-  strict: boolean,
-): boolean {
-  const same = (at: number) => btf === wanted && at === wantedId;
-  if (off === 0 && same(id)) return true;
-  if (strict) return false;
-  let at = id;
-  let rest = off;
-  for (let depth = 0; depth < 32; depth++) {
-    const type = btf.type(btf.skipModifiers(at));
-    if (type.kind !== 'STRUCT' && type.kind !== 'UNION') return false;
-    if (type.kind === 'UNION' || rest >= type.size) return false;
-    const member = type.members.find((one) => {
-      if (one.bitSize) return false;
-      const from = one.bitOffset / 8;
-      return rest >= from && rest < from + btf.sizeOf(one.type);
-    });
-    if (!member) return false;
-    rest -= member.bitOffset / 8;
-    at = btf.skipModifiers(member.type);
-    for (let inner = btf.type(at); inner.kind === 'ARRAY'; inner = btf.type(at)) {
-      at = btf.skipModifiers(inner.type);
-      rest %= btf.sizeOf(at);
-    }
-    if (rest === 0 && same(at)) return true;
-  }
-  return false;
-}
-
 /** A pointer that is stored into a field, or exchanged with it, fits it (map_kptr_match_type). */
 export function checkKptrMatch(v: Verifier, field: SpecialField, number: number): void {
   const { d } = v;
@@ -99,7 +55,7 @@ export function checkKptrMatch(v: Verifier, field: SpecialField, number: number)
   if (baseType(type) !== L.BTF_ID) bad();
   const btf = v.btfOf(r);
   let allowed: number;
-  if (isKernelBtf(v, btf)) {
+  if (isKernel(v, btf)) {
     allowed = L.MAYBE_NULL | L.TRUSTED | L.RCU;
     if (field.kind === 'kptr-unref') allowed |= L.UNTRUSTED;
   } else {
@@ -111,7 +67,8 @@ export function checkKptrMatch(v: Verifier, field: SpecialField, number: number)
   name = btf.nameOf(d.object(r, 1));
   checkUnmoved(v, number, true);
   const strict = field.kind !== 'kptr-unref';
-  if (!structsMatch(btf, d.object(r, 1), d.off(r), target.btf, target.id, strict)) bad();
+  const from = { btf, id: d.object(r, 1), off: d.off(r) };
+  if (!startsWith(v, from, target, strict, (type & L.ALLOC) === 0)) bad();
 }
 
 /** A load or store of a field by the program itself. */
@@ -211,15 +168,3 @@ export function exchangeKptr(v: Verifier, id: number): boolean {
   });
   return true;
 }
-
-/** What bpf_kptr_xchg gives back: what was in the field. Its type is in `r` then, without what makes it nullable. */
-export function exchangedType(v: Verifier, facts: CallFacts): { btf: number; id: number; flags: number } {
-  const field = facts.kptr;
-  if (!field) return v.bug('bpf_kptr_xchg without a field');
-  const target = kptrTarget(v, field);
-  let flags = target.kernel ? 0 : L.ALLOC;
-  if (!target.kernel && field.kind === 'kptr-percpu') flags |= L.PERCPU;
-  return { btf: v.btfNumber(target.btf), id: target.id, flags };
-}
-
-export type { Address };
