@@ -6,7 +6,7 @@ import { colors, printable } from './text.js';
 /** Branches that are shown: the last ones before the fault. */
 const MAX_BRANCHES = 8;
 
-const place = ({ file, line }: SourceLine): string => `${printable(file)}:${line}`;
+const place = ({ file, line }: SourceLine): string => `${printable(file.replace(/^\.\//, ''))}:${line}`;
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 const sameLine = (a: SourceLine | undefined, b: SourceLine | undefined): boolean =>
   a !== undefined && b !== undefined && a.line === b.line && nameOf(a.file) === nameOf(b.file);
@@ -41,9 +41,10 @@ export function explanationText(explanation: Explanation, indent = '  '): string
 }
 
 /** The line of source with a mark below the column. */
-function frame({ file, line, column, text }: SourceLine): string[] {
+function frame(source: SourceLine): string[] {
+  const { line, column, text } = source;
   const number = String(line);
-  const lines = [`${printable(file)}:${line}${column ? `:${column}` : ''}`];
+  const lines = [`${place(source)}${column ? `:${column}` : ''}`];
   lines.push(`${number.padStart(8)} | ${printable(text)}`);
   if (column) {
     const before = printable(text.slice(0, column - 1)).length;

@@ -7,7 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { CompareCommandOptions } from './compare.js';
 import type { ConformanceOptions } from './conformance.js';
 import type { DoctorOptions } from './doctor.js';
-import { fail, UsageError } from './errors.js';
+import { failExplained, UsageError } from './errors.js';
 import type { InspectOptions } from './inspect.js';
 import type { ObjdumpOptions } from './objdump.js';
 import type { RunCommandOptions } from './run.js';
@@ -140,6 +140,7 @@ addCommand('run')
       .default('capture'),
   )
   .option('--all-entries', 'print all entries of every map')
+  .option('--log', "print the verifier's log as well when it refuses the program")
   .option('--json', 'print one JSON document with everything; integers beyond 2^53 are decimal strings')
   .addHelpText(
     'after',
@@ -310,5 +311,8 @@ try {
 } catch (error) {
   // Commander has already printed what it has to say.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else fail(error);
+  else
+    await failExplained(error, {
+      log: program.commands.some((command) => command.getOptionValue('log') === true),
+    });
 }

@@ -87,12 +87,12 @@ export const callEntries: readonly Entry[] = [
     mend: 'Release it once on each path, through the pointer that the acquiring call returned.',
   },
   {
-    pattern: /Unreleased reference id=(?<id>\d+) alloc_insn=(?<slot>\d+)/,
+    pattern: /Unreleased reference id=(?<id>\d+) alloc_insn=(?<alloc>\d+)/,
     example: 'Unreleased reference id=2 alloc_insn=16',
     title: 'what was acquired is not released on this path',
     required:
       'On every path, what was acquired is released before the program ends: sockets, reserved ring buffer records, objects.',
-    found: 'What instruction {slot} acquired is still held.',
+    found: 'What instruction {alloc} acquired is still held.',
     mend: 'Release it on each way out (bpf_sk_release, bpf_ringbuf_submit or _discard, bpf_obj_drop ...), error paths too.',
   },
   {

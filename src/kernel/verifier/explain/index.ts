@@ -72,20 +72,31 @@ export function explain(log: string, lineOf?: (slot: number) => SourceLine | und
   const known = register === undefined ? undefined : knownBefore(parsed, last, `R${register}`, frame);
   const was = register === undefined ? '' : `R${register} is ${describeValue(known)}.`;
   const words = (template: string) => fill(template, { ...groups, was });
-  const traced =
-    register === undefined || entry.origin === 'none'
-      ? []
-      : originOf(parsed, last, register).map((origin) => ({ ...origin, ...lineFor(origin, lineOf) }));
+  const traced = (
+    groups.alloc !== undefined
+      ? acquired(path, Number(groups.alloc))
+      : register === undefined || entry.origin === 'none'
+        ? []
+        : originOf(parsed, last, register)
+  ).map((origin) => ({ ...origin, ...lineFor(origin, lineOf) }));
   return {
     message: text,
     title: words(entry.title),
     required: words(entry.required),
-    found: entry.found === undefined ? was : [words(entry.found), was].filter(Boolean).join(' '),
+    found: words(entry.found ?? '{was}'),
     mend: words(entry.mend),
     ...(at ? { at } : {}),
     branches,
     origin: traced,
   };
+}
+
+/** The call that a reference came from. */
+function acquired(path: readonly Step[], slot: number): Origin[] {
+  const step = path.findLast((one) => one.slot === slot);
+  return step
+    ? [{ slot, instruction: step.text, words: 'it was acquired here', ...lineFor(step, undefined) }]
+    : [];
 }
 
 interface Found {
@@ -94,12 +105,15 @@ interface Found {
   readonly text: string;
 }
 
-/** The row for the verifier's last words: the last line has the say, those before it help. */
+/** The row for the verifier's last words: a line with figures says most, otherwise the last one does. */
 function find(message: readonly string[]): Found | undefined {
-  for (const text of message.toReversed()) {
+  const exact = message.filter((text) => /^invalid access to |^Unreleased reference /.test(text));
+  for (const text of [...exact, ...message.toReversed()]) {
     for (const entry of entries) {
       const match = entry.pattern.exec(text);
-      if (match) return { entry, groups: match.groups ?? {}, text };
+      // The register may be named in another of the lines.
+      const reg = message.map((line) => /^R(\d+) /.exec(line)?.[1]).find((name) => name !== undefined);
+      if (match) return { entry, groups: { reg, ...match.groups }, text };
     }
   }
   return undefined;
@@ -135,16 +149,27 @@ function branchesOf(
   lineOf: ((slot: number) => SourceLine | undefined) | undefined,
 ): Branch[] {
   const branches: Branch[] = [];
+  /** Nothing of another line came since the last branch. */
+  let joined = false;
   path.forEach((step, i) => {
-    const next = path[i + 1];
-    if (!next || !step.text.startsWith('if ')) return;
-    const { line: nextLine } = lineFor(next, lineOf);
+    const after = path[i + 1];
+    const { line } = lineFor(step, lineOf);
+    if (line?.line !== branches.at(-1)?.line?.line) joined = false;
+    if (!after || !step.text.startsWith('if ')) return;
+    const before = branches.at(-1)?.line;
+    // One condition in the source may be several branches; where the last of them leads is what counts.
+    if (line && before?.line === line.line && before.file === line.file && joined) branches.pop();
+    joined = true;
+    let next: SourceLine | undefined;
+    for (let k = i + 1; k < path.length && (!next || next.line === line?.line); k++) {
+      next = lineFor(path[k] as Step, lineOf).line ?? next;
+    }
     branches.push({
       slot: step.slot,
       instruction: step.text,
-      taken: next.slot !== step.slot + 1,
-      ...lineFor(step, lineOf),
-      ...(nextLine ? { next: nextLine } : {}),
+      taken: after.slot !== step.slot + 1,
+      ...(line ? { line } : {}),
+      ...(next ? { next } : {}),
     });
   });
   return branches;

@@ -4,6 +4,9 @@ import type { Entry } from './entry.js';
 
 const COMPARE_NULL =
   'Compare the pointer with NULL right after the call, and return or skip when it is: `if (!p) return 0;`.';
+const PACKET =
+  'Compare first, and with as many bytes as are used: `if (data + offset + size > data_end) return XDP_PASS;`. A helper that ' +
+  'changes the packet makes earlier comparisons void: read data and data_end again after it.';
 const MASK =
   'Bound the number on both sides before it is used: make it unsigned and compare it (`if (i >= N) return 0;`), or mask it ' +
   '(`i &= N - 1` for a power of two). Compare the very variable that is used; when the compiler still uses another copy, ' +
@@ -39,9 +42,7 @@ export const memoryEntries: readonly Entry[] = [
     title: 'the packet may end before these bytes',
     required:
       'Before bytes of the packet are used, a comparison with data_end has to show that they are there.',
-    mend:
-      'Compare first, and with as many bytes as are used: `if (data + offset + size > data_end) return XDP_PASS;`. A helper that ' +
-      'changes the packet makes earlier comparisons void: read data and data_end again after it.',
+    mend: PACKET,
   },
   {
     pattern: /math between (?<type>\w+) pointer and register with unbounded min value is not allowed/,
@@ -119,13 +120,14 @@ export const memoryEntries: readonly Entry[] = [
     mend: 'Make the value type of the map the one that the pointer is declared with; bound the index of an array in it.',
   },
   {
-    pattern: /invalid access to packet, off=(?<off>-?\d+) size=(?<bytes>\d+)/,
+    pattern:
+      /invalid access to packet, off=(?<off>-?\d+) size=(?<bytes>\d+), R(?<reg>\d+)\(id=\d+,off=-?\d+,r=(?<range>\d+)\)/,
     example: 'invalid access to packet, off=4 size=8, R1(id=0,off=4,r=8)',
     title: 'the packet may end before these bytes',
     required:
       'Before bytes of the packet are used, a comparison with data_end has to show that they are there.',
-    found: '{bytes} bytes from byte {off} on are used.',
-    mend: 'Compare first: `if (data + offset + size > data_end) return XDP_PASS;`.',
+    found: 'Bytes {off} and on are used ({bytes} of them), and {range} bytes are known to be there.',
+    mend: PACKET,
   },
   {
     pattern: /invalid access to memory, mem_size=(?<size>\d+) off=(?<off>-?\d+) size=(?<bytes>\d+)/,
