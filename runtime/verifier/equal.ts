@@ -26,6 +26,14 @@ let nextTemporaryId: u32 = 0;
 let allowUninitStack: bool = false;
 let exploreAluLimits: bool = false;
 
+/** Registers that are read later, by frame: the others may hold anything. */
+const liveRegs: usize = heap.alloc(8 * 4);
+
+/** Says which registers of frame `i` count in the comparisons to come. */
+export function setLiveRegs(i: u32, mask: u32): void {
+  store<u32>(liveRegs + i * 4, mask);
+}
+
 const unknown: usize = heap.alloc(offsetof<Reg>());
 changetype<Reg>(unknown).subregDef = 0;
 markUnknown(changetype<Reg>(unknown), 0);
@@ -201,7 +209,7 @@ function refsCover(old: State, current: State): bool {
   return true;
 }
 
-/** Whether the checkpoint `old` covers `current`. `idsFrom`: the last id that was given out. */
+/** Whether the checkpoint `old` covers `current`. `idsFrom`: the last id that was given out. setLiveRegs comes first. */
 export function statesEqual(oldAt: usize, currentAt: usize, how: u32, idsFrom: u32, uninit: bool, aluLimits: bool): bool {
   const old = changetype<State>(oldAt);
   const current = changetype<State>(currentAt);
@@ -219,7 +227,9 @@ export function statesEqual(oldAt: usize, currentAt: usize, how: u32, idsFrom: u
     const frame = changetype<Frame>(a);
     if (frame.callsite != changetype<Frame>(b).callsite) return false;
     if (frame.callbackDepth > changetype<Frame>(b).callbackDepth) return false;
+    const live = load<u32>(liveRegs + i * 4);
     for (let r: u32 = 0; r < 11; r++) {
+      if (!(live & (1 << r))) continue;
       const offset = Frame_regs + r * offsetof<Reg>();
       if (!regCovers(changetype<Reg>(a + offset), changetype<Reg>(b + offset), how)) return false;
     }

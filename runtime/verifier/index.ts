@@ -8,7 +8,7 @@ import { Reg } from './layout';
 import * as tnum from './tnum';
 
 export * from './layout';
-export { maybeLooping, regsExact, regsExactNext, sameCallsites, statesEqual } from './equal';
+export { maybeLooping, regsExact, regsExactNext, sameCallsites, setLiveRegs, statesEqual } from './equal';
 export {
   clearStack, frameClean, frameFree, frameNew, growStack, historyClear, historyPush, peakBytes, refPush, refRemove, regClear,
   regCopy, stateClear, stateCopy, stateFree, stateNew,

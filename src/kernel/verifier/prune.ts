@@ -50,9 +50,14 @@ export function cleanState(v: Verifier, state: Address): void {
   }
 }
 
-const equal = (v: Verifier, old: Address, how: number): boolean =>
-  v.d.wasm.statesEqual(old, v.state, how, v.ids, v.allowUninitStack ? 1 : 0, v.exploreAluLimits ? 1 : 0) !==
-  0;
+function equal(v: Verifier, old: Address, how: number): boolean {
+  const { wasm } = v.d;
+  for (let i = 0; i <= v.frameNumber; i++) {
+    wasm.setLiveRegs(i, v.liveRegs[frameInsn(v, v.state, i)] as number);
+  }
+  const uninit = v.allowUninitStack ? 1 : 0;
+  return wasm.statesEqual(old, v.state, how, v.ids, uninit, v.exploreAluLimits ? 1 : 0) !== 0;
+}
 
 /** An iterator that is active in both is in another round. */
 function iteratorsDiffer(v: Verifier, old: Address): boolean {
