@@ -292,10 +292,15 @@ function kindOf(
   return sized ? 'sized-memory' : 'memory';
 }
 
+/** Registers that lead to objects of other kinds. */
+const OTHER_OBJECTS = new Set<number>([L.BTF_ID, L.MAP_VALUE, L.MAP_KEY, L.MEM, L.DYNPTR]);
+
 function noteMap(v: Verifier, call: KfuncCall, number: number): void {
   const { d } = v;
   const r = v.reg(number);
   if (d.type(r) !== L.MAP_PTR) {
+    // What else leads to an object is refused later, by its type; a `struct bpf_map` of the kernel is none to refuse.
+    if (OTHER_OBJECTS.has(baseType(d.type(r)))) return;
     v.reject(Errno.EINVAL, `pointer in R${number} isn't map pointer`);
   }
   const map = v.mapOf(r);
