@@ -362,7 +362,7 @@ const target = (slots: readonly Slot[]): fc.Arbitrary<Target> => {
     { weight: 2, arbitrary: stack },
     { weight: 3, arbitrary: values },
     { weight: 2, arbitrary: indexed(values) },
-    { weight: 1, arbitrary: slotted(slots) },
+    { weight: 3, arbitrary: slotted(slots) },
   );
   return fc.oneof({ weight: 6, arbitrary: one }, { weight: 1, arbitrary: selected(one, one) });
 };

@@ -86,7 +86,7 @@ function statements(scope: Scope, depth: number, length: number): Statement {
   if (scope.moves) parts.push({ weight: 1, arbitrary: adjust });
   if (scope.tailCalls) parts.push({ weight: 1, arbitrary: tailCall });
   if (scope.callees.length > 0)
-    parts.push({ weight: 1, arbitrary: callFunction(scope.callees, scope.slots) });
+    parts.push({ weight: 2, arbitrary: callFunction(scope.callees, scope.slots) });
   if (scope.held < HELD_COUNT) {
     const free = held(scope.held);
     const inside = { ...scope, held: scope.held + 1, slots: [...scope.slots, { at: free, atomic: true }] };
