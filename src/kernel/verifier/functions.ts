@@ -106,7 +106,7 @@ function exceptionCallbackStart(v: Verifier): number {
   const tags = v.btf.declTagsOf(main.id).filter((tag) => tag.startsWith(prefix));
   if (tags.length === 0) return 0;
   if (tags.length > 1) {
-    v.reject(Errno.EINVAL, 'multiple exception callback tags for main subprog');
+    v.reject(Errno.EEXIST, 'multiple exception callback tags for main subprog');
   }
   const name = (tags[0] as string).slice(prefix.length);
   const id = v.btf.findByName(name, 'FUNC');

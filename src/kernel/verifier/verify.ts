@@ -57,6 +57,8 @@ function check(v: Verifier): void {
   findLiveRegisters(v);
   markFastcalls(v);
   exploreFunction(v, 0);
+  // An exception may always be thrown.
+  for (const subprog of v.subprogs) if (subprog.isExceptionCallback) subprog.called = true;
   // Global functions that are called, until there are no new ones.
   for (let found = true; found; ) {
     found = false;
