@@ -10,7 +10,7 @@ import { matchesKernelType } from './btf-access.js';
 import { layout as L } from './domain.js';
 import { checkDynptrParameter, setDynptrArgument } from './dynptr.js';
 import { isNull, markPointer, markUnknown, mayBeNull } from './registers.js';
-import type { Subprog, SubprogArg, Verifier } from './verifier.js';
+import { Rejection, type Subprog, type SubprogArg, type Verifier } from './verifier.js';
 
 const MAX_ARGUMENTS = 5;
 
@@ -266,9 +266,15 @@ function checkPassedMemory(v: Verifier, number: number, size: number): void {
     d.copyReg(saved, r);
     markNotNull(v, r);
   }
-  checkMemory(v, number, size, 'read', true);
-  checkMemory(v, number, size, 'write', true);
-  if (null_) d.copyReg(v.reg(number), saved);
+  try {
+    checkMemory(v, number, size, 'read', true);
+    checkMemory(v, number, size, 'write', true);
+  } catch (error) {
+    // Whatever was wrong with it, the argument is what does not fit.
+    throw error instanceof Rejection ? new Rejection(Errno.EINVAL) : error;
+  } finally {
+    if (null_) d.copyReg(v.reg(number), saved);
+  }
 }
 
 /** Registers of a global function that is verified by itself. */
