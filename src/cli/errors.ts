@@ -4,6 +4,7 @@
 import pc from 'picocolors';
 import { SkepError } from '../base/error.js';
 import { BpfError } from '../bpf/errno.js';
+import { RefusedProgram } from '../loader/refused.js';
 import { counted, printable } from './text.js';
 
 /** A request that cannot be understood: exit status 2. */
@@ -45,12 +46,13 @@ export async function failExplained(error: unknown, options: { log?: boolean } =
   const cause = error instanceof Error ? error.cause : undefined;
   if (!(cause instanceof BpfError) || !cause.verifierLog) return fail(error);
   const { explain } = await import('../kernel/verifier/explain/index.js');
-  const { explanationText } = await import('./explanation-text.js');
+  const { explanationText, lineOf } = await import('./explanation-text.js');
   const log = cause.verifierLog;
+  const lines = error instanceof RefusedProgram ? lineOf(error.program) : undefined;
   const more = options.log
     ? `\n${verifierLogText(log)}`
     : "      (--log prints all of the verifier's log.)\n";
-  process.stderr.write(describeError(error, `\n${explanationText(explain(log), '  ')}${more}`));
+  process.stderr.write(describeError(error, `\n${explanationText(explain(log, lines))}${more}`));
   process.exitCode = 1;
 }
 

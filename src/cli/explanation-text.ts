@@ -1,5 +1,6 @@
 // Why a program was refused, as text: the place in the source, the way there, what was asked and what was found.
 
+import type { ProgramSpec } from '../elf/spec.js';
 import type { Explanation, Origin, SourceLine } from '../kernel/verifier/explain/index.js';
 import { colors, printable } from './text.js';
 
@@ -10,6 +11,14 @@ const place = ({ file, line }: SourceLine): string => `${printable(file.replace(
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 const sameLine = (a: SourceLine | undefined, b: SourceLine | undefined): boolean =>
   a !== undefined && b !== undefined && a.line === b.line && nameOf(a.file) === nameOf(b.file);
+
+/** The source line of an instruction, from the object's line information. */
+export const lineOf =
+  ({ lines }: ProgramSpec) =>
+  (slot: number): SourceLine | undefined => {
+    const found = lines.findLast((line) => line.slot <= slot);
+    return found && { file: found.file, line: found.line, column: found.column, text: found.text };
+  };
 
 /** The explanation, each line indented by `indent`. Ends with a line end. */
 export function explanationText(explanation: Explanation, indent = '  '): string {

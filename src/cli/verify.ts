@@ -5,14 +5,14 @@ import { BpfError, errnoName } from '../bpf/errno.js';
 import { Btf } from '../btf/btf.js';
 import type { CollectionSpec, ProgramSpec } from '../elf/spec.js';
 import { kernelTypes } from '../kernel/types/index.js';
-import { type Explanation, explain, type SourceLine } from '../kernel/verifier/explain/index.js';
+import { type Explanation, explain } from '../kernel/verifier/explain/index.js';
 import { versionNumber } from '../kernel/verifier/tables/since.js';
 import { type Judgement, VerifyingKernel, type VerifyingOptions } from '../kernel/verifying.js';
 import { load } from '../loader/load.js';
 import { openObject, readBytes } from '../node/files.js';
 import { objectName } from './choose.js';
 import { UsageError } from './errors.js';
-import { explanationText } from './explanation-text.js';
+import { explanationText, lineOf } from './explanation-text.js';
 import { applySettings, parseSetting } from './settings.js';
 import { colors, counted, printable } from './text.js';
 
@@ -134,14 +134,6 @@ async function verifyProgram(
   const judgement = kernel.verdicts[0];
   return judgement ? { program, judgement } : { program, error: new SkepError('it was not verified') };
 }
-
-/** The source line of an instruction, from the object's line information. */
-export const lineOf =
-  ({ lines }: ProgramSpec) =>
-  (slot: number): SourceLine | undefined => {
-    const found = lines.findLast((line) => line.slot <= slot);
-    return found && { file: found.file, line: found.line, column: found.column, text: found.text };
-  };
 
 const whyNot = (program: ProgramSpec, { log }: Judgement): Explanation => explain(log, lineOf(program));
 

@@ -27,6 +27,9 @@ export interface TooNew {
   readonly message: string;
 }
 
+/** The only way of their program type when it came: loaders leave the word out where a kernel does not know it yet. */
+const OPTIONAL: ReadonlySet<AttachType> = new Set([AttachType.Xdp, AttachType.SkReuseportSelect]);
+
 const nameIn = (types: Readonly<Record<string, number>>, type: number): string | undefined =>
   Object.entries(types).find(([, value]) => value === type)?.[0];
 
@@ -57,7 +60,8 @@ export function programTooNew(attr: ProgLoadAttr, profile: Profile): TooNew | un
     );
   }
   const attach = attr.expectedAttachType ?? 0;
-  const attachName = attach === 0 ? undefined : nameIn(AttachType, attach);
+  const said = attach !== 0 && !OPTIONAL.has(attach as AttachType);
+  const attachName = said ? nameIn(AttachType, attach) : undefined;
   const attachSince = versionOf(attachTypeSince, attachName);
   if (attachSince !== undefined && !hasSince(version, attachSince)) {
     return invalid(`attach type ${attachName} came with Linux ${attachSince}, and this is ${version}`);

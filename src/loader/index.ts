@@ -8,4 +8,5 @@ export type { Attachable, Link } from './link.js';
 export { type LoadOptions, load } from './load.js';
 export { LoadedMap } from './map.js';
 export { kernelMapName } from './names.js';
+export { RefusedProgram } from './refused.js';
 export { findVariable, getVariable, resizeMap, setVariable } from './variables.js';

@@ -17,6 +17,7 @@ import { kernelBtfBytes } from './kernel-btf.js';
 import { LoadedMap } from './map.js';
 import { createMaps, fillSlots, type Track } from './maps.js';
 import { kernelName } from './names.js';
+import { RefusedProgram } from './refused.js';
 
 /** What a load may be told beside the spec. */
 export interface LoadOptions extends Partial<KernelFacts> {
@@ -261,8 +262,5 @@ async function refusal(
       if (second instanceof BpfError) cause = second;
     }
   }
-  return new SkepError(`the kernel refused it: ${cause.message}`, {
-    where: `program '${program.name}'`,
-    cause,
-  });
+  return new RefusedProgram(program, cause);
 }

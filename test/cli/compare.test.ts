@@ -97,7 +97,7 @@ needs('skep compare', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
     expect(skep(['compare', ...args]).stdout).toMatch(/map buckets \[.*\], after packet 1$/m);
   });
 
-  test("shows the verifier's log of a refused object", () => {
+  test("explains what Linux's verifier refused", () => {
     const { status, stdout } = skep(['compare', bad, '--pcap', capture]);
     expect(stdout).toMatch(/linux refuses the object[\s\S]*R1 offset is outside of the packet/);
     expect(stdout).toMatch(/^ +invalid access to packet, off=0 size=1/m);
@@ -218,12 +218,12 @@ needs('skep run --kernel linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
     expect([status, stderr]).toEqual([0, '']);
   });
 
-  test("shows the verifier's log of a refused object", () => {
+  test("explains what Linux's verifier refused", () => {
     const { status, stdout, stderr } = skep(['run', bad, '--pcap', capture, '--kernel', 'linux']);
     expect(stderr).toMatch(
       /^skep: program 'oob': the kernel refused it: .*R1 offset is outside of the packet\n/,
     );
-    expect(stderr).toMatch(/^ {2}invalid access to packet, off=0 size=1/m);
+    expect(stderr).toMatch(/^ {2}Verifier: invalid access to packet, off=0 size=1/m);
     expect([status, stdout]).toEqual([1, '']);
   });
 

@@ -171,13 +171,17 @@ describe('--set', () => {
   });
 });
 
-test('a program that the verifier refuses is not run, and its log says why', () => {
+test('a program that the verifier refuses is not run, and it is said why', () => {
   const { status, stdout, stderr } = skep(['run', faults, '--pcap', capture]);
   expect(stderr).toMatch(
     /^skep: program 'faults': the kernel refused it: .*invalid mem access 'map_value_or_null'$/m,
   );
-  expect(stderr).toMatch(/^ {2}processed \d+ insns/m);
+  expect(stderr).toContain('  faults.bpf.c:44:12\n');
+  expect(stderr).toMatch(/^ {2}Mending: /m);
+  expect(stderr).not.toMatch(/processed \d+ insns/);
   expect([status, stdout]).toEqual([1, '']);
+  const withLog = skep(['run', faults, '--pcap', capture, '--log']);
+  expect(withLog.stderr).toMatch(/^ {2}processed \d+ insns/m);
 });
 
 describe('runs that go wrong', () => {

@@ -84,6 +84,7 @@ export const callEntries: readonly Entry[] = [
     example: 'arg 1 is an unacquired reference',
     title: 'something is released that the program does not hold',
     required: 'Only what was acquired is released, once.',
+    found: 'Something that was not acquired on this path, or that is released already.',
     mend: 'Release it once on each path, through the pointer that the acquiring call returned.',
   },
   {
@@ -293,7 +294,7 @@ export const callEntries: readonly Entry[] = [
     origin: 'none',
   },
   {
-    pattern: /R(?<reg>\d+) leaks addr into (?<where>\S+)|R(?<reg2>\d+) leaks addr/,
+    pattern: /R(?<reg>\d+) leaks addr/,
     example: 'R0 leaks addr as return value',
     title: 'a pointer would get out',
     required: 'Without CAP_PERFMON addresses are not shown: not returned, not stored in maps or packets.',

@@ -113,8 +113,7 @@ export const flowEntries: readonly Entry[] = [
     origin: 'none',
   },
   {
-    pattern:
-      /(?<type>map_value|\w+) pointer comparison prohibited|R(?<reg>\d+) pointer comparison prohibited/,
+    pattern: /R(?<reg>\d+) pointer comparison prohibited/,
     example: 'R0 pointer comparison prohibited',
     title: 'pointers are compared',
     required: 'Without CAP_PERFMON a pointer is only compared with NULL, and a packet pointer with data_end.',

@@ -113,7 +113,7 @@ function find(message: readonly string[]): Found | undefined {
       const match = entry.pattern.exec(text);
       // The register may be named in another of the lines.
       const reg = message.map((line) => /^R(\d+) /.exec(line)?.[1]).find((name) => name !== undefined);
-      if (match) return { entry, groups: { reg, ...match.groups }, text };
+      if (match) return { entry, groups: { ...match.groups, reg: match.groups?.reg ?? reg }, text };
     }
   }
   return undefined;

@@ -37,7 +37,7 @@ const FROM = /^from (\d+) to (\d+)(?: \(speculative execution\))?:(.*)$/;
 const STATE = /^(?:\d+:)? *((?:frame\d+: *)?(?:R\d+(?:_[a-zA-Z]+)?=|fp-\d+|refs=).*)$/;
 const FIGURES = /^(?:processed \d+ insns|verification time|stack depth|max_states_per_insn)/;
 const NOISE =
-  /^(?:\s*$|mark_precise:|func#\d+ @|Live regs before insn:|\s+\d+: [0-9.]{10,} |caller:|callee:|to caller at|returning from callee:|propagating |Validating |\d+: safe|from \d+ to \d+: safe|the sequence|stack_)/;
+  /^(?:\s*$|mark_precise:|func#\d+ @|Live regs before insn:|\s+(?:\d+ +)?\d+: [0-9.]{10,} |caller:|callee:|to caller at|returning from callee:|propagating |Validating |\d+: safe|from \d+ to \d+: safe|the sequence|stack_)/;
 /** Notes about the functions of a program, which are no reason to refuse it. */
 const NOTE = /^arg#\d+ reference type\('.*'\) size cannot be determined|is safe for any args/;
 
@@ -70,17 +70,18 @@ export function parseLog(log: string): ParsedLog {
       const at = path.findLastIndex((step) => step.slot === slot);
       const jump = path[at];
       if (jump) path = [...path.slice(0, at), { ...jump, state: [] }];
-      line = undefined;
       state((from[3] ?? '').trim());
       continue;
     }
     const instruction = INSTRUCTION.exec(text);
     if (instruction) {
       const [, slot, rest = ''] = instruction;
-      const [words = '', known] = splitState(rest);
+      const [words, known, resumed] = splitState(rest);
       message = [];
       path.push({ slot: Number(slot), text: words, frame, ...(line ? { line } : {}), state: [] });
       if (known) state(known);
+      // At level 1 another path may have shown its lines in between; its part of the log is gone.
+      if (resumed) line = undefined;
       continue;
     }
     const known = STATE.exec(text);
@@ -98,13 +99,16 @@ export function parseLog(log: string): ParsedLog {
   return { path, message, start };
 }
 
-/** `r0 = 0     ; R0=0` in two. */
-function splitState(text: string): [string, string | undefined] {
+/**
+ * `r0 = 0     ; R0=0` in two. At level 1 the state of a path that is taken up again may follow the jump, and that of a
+ * callback its call: `if r1 == 0x7 goto pc+4 14: R0=0`; then the third is true.
+ */
+function splitState(text: string): [words: string, known: string | undefined, resumed: boolean] {
   const at = text.search(/\s+; (?:frame\d+: |R\d|fp-|refs=)/);
-  if (at >= 0) return [text.slice(0, at), text.slice(at).replace(/^\s+; /, '')];
-  // A callback's state follows its call.
-  const call = /^(call \S+) \d+: (frame\d+: .*)$/.exec(text);
-  return call ? [call[1] ?? '', call[2]] : [text.trimEnd(), undefined];
+  if (at >= 0) return [text.slice(0, at), text.slice(at).replace(/^\s+; /, ''), false];
+  const [, words, known] = /^(.*?) \d+: ((?:frame\d+: |R\d+=).*)$/.exec(text) ?? [];
+  if (words !== undefined) return [words.trimEnd(), known, true];
+  return [text.trimEnd(), undefined, false];
 }
 
 /** `R1=ctx() R2=scalar(umax=7) R10=fp0` as names and values; those of the frame that it is of. */

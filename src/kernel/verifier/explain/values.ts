@@ -71,7 +71,9 @@ function describeScalar(inside: string): string {
   const smax = signed('smax');
   if (smin !== undefined && smax !== undefined) return `a number from ${smin} to ${smax}`;
   const umin = bounds.get('umin') ?? 0n;
-  const umax = bounds.get('umax');
+  const most = bounds.get('umax');
+  // Without a sign, and nothing else: that is no bound.
+  const umax = most === undefined || most >= 0x7fff_ffff_ffff_ffffn ? undefined : most;
   if (umax !== undefined) return `a number from ${umin} to ${umax} (unsigned)`;
   if (smin !== undefined) return `a number of at least ${smin}`;
   if (smax !== undefined) return `a number of at most ${smax}, perhaps negative`;
@@ -93,7 +95,7 @@ export function describeValue(known: string | undefined): string {
     const range = parts.get('r') ?? 0n;
     const where = off === 0n ? 'a pointer to the packet' : `a pointer ${off} bytes into the packet`;
     return range === 0n
-      ? `${where}, of which no byte was compared with data_end`
+      ? `${where}, not compared with data_end yet`
       : `${where}, which is known to have ${range} bytes`;
   }
   for (const [pattern, words] of POINTERS) {
