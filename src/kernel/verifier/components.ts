@@ -79,6 +79,7 @@ export function finishComponents(v: Verifier, state: Address): void {
     break;
   }
   for (const { state: covered } of visit.backedges) v.d.wasm.stateFree(covered);
+  v.backedgeCount -= visit.backedges.length;
   visit.backedges.length = 0;
 }
 
@@ -101,5 +102,7 @@ export function addBackedge(v: Verifier, covers: Address): void {
   d.set(state, L.State_insn, v.insn);
   d.set(state, L.State_equal, covers);
   visit.backedges.push({ state, covers });
+  v.backedgeCount++;
+  v.notePeak();
   if (v.log.verbose) v.log.write(`SCC backedge ${shown(key as string)}\n`);
 }

@@ -12,10 +12,13 @@ import { printState } from './print.js';
 import { stackLiveness } from './stack-liveness.js';
 import { type Explored, LIMITS, Mark, type Verifier } from './verifier.js';
 
-/** Checkpoints of an instruction, by the call sites above it, newest last. */
+/**
+ * Checkpoints of an instruction and call site, newest last: in Linux's hash, where other ones may be among them, because
+ * its limits and figures count those too.
+ */
 function listOf(v: Verifier, insn: number): Explored[] {
   const callsite = v.d.get(v.frame, L.Frame_callsite);
-  const key = (insn * 2097152 + callsite + 1) * 1;
+  const key = ((insn ^ callsite) >>> 0) % v.length;
   let list = v.explored.get(key);
   if (!list) {
     list = [];
@@ -95,6 +98,7 @@ export function isVisited(v: Verifier): boolean {
   for (let i = list.length - 1; i >= 0; i--) {
     const old = list[i] as Explored;
     seen++;
+    if (d.get(old.state, L.State_insn) !== insn) continue;
     const verdict = compare(v, old, marks);
     if (verdict) {
       hit(v, old, verdict === 'loop');
@@ -197,7 +201,7 @@ function makeCheckpoint(v: Verifier, list: Explored[]): void {
   const { d } = v;
   v.totalStates++;
   v.exploredCount++;
-  v.peakStates = Math.max(v.peakStates, v.exploredCount + v.retiredCount);
+  v.notePeak();
   v.previousJumps = v.jumps;
   v.previousProcessed = v.processed;
   if (v.bpfCapable) forgetPrecision(v, v.state);

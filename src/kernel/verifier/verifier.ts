@@ -201,6 +201,8 @@ export class Verifier {
   readonly retired = new Set<Address>();
   /** Of all functions together, as Linux counts them. */
   exploredCount = 0;
+  /** Edges back to checkpoints of loops that are still open. */
+  backedgeCount = 0;
   retiredCount = 0;
 
   // Figures.
@@ -345,6 +347,11 @@ export class Verifier {
     this.retired.clear();
     this.d.wasm.stateFree(this.state);
     this.state = 0;
+  }
+
+  /** States that are kept now, for the figure of the most at once. */
+  notePeak(): void {
+    this.peakStates = Math.max(this.peakStates, this.exploredCount + this.retiredCount + this.backedgeCount);
   }
 
   // ---- what the program may do
