@@ -221,7 +221,8 @@ function checkWrite(v: Verifier, btf: Btf, id: number, off: number, size: number
   }
   // The structure whose fields are listed, or that begins with the ones that have them.
   const whole = v.program.type === ProgType.StructOps ? 'tcp_sock' : 'nf_conn';
-  if (struct !== whole) {
+  // A connection that is still being made has a type of its own, and is one otherwise.
+  if (struct !== whole && struct !== `${whole}___init`) {
     v.reject(Errno.EACCES, 'only read is supported');
   }
   const field = rules.map((rule) => placeOf(btf, rule)).find((place) => place && covers(place, off));
