@@ -31,7 +31,13 @@ export function checkContextAccess(v: Verifier, access: MemoryAccess, off: numbe
   }
   const allowed = contextAccess(
     context,
-    { offset: off, size, write: type === 'write', ...(access.signExtend ? { signExtend: true } : {}) },
+    {
+      offset: off,
+      size,
+      write: type === 'write',
+      ...(access.signExtend ? { signExtend: true } : {}),
+      ...(v.bpfCapable ? {} : { unprivileged: true }),
+    },
     v.program.expectedAttachType,
   );
   if (!allowed) refuseContext(v, off, size);

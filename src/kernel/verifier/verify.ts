@@ -1,6 +1,7 @@
 // Verification from the first check to the last, and what it says (Linux: bpf_check).
 
 import { Errno } from '../../bpf/errno.js';
+import { checkCapabilities, checkTailCalls } from './capabilities.js';
 import { checkCfg, findComponents } from './cfg.js';
 import { layout as L } from './domain.js';
 import { explore } from './explore.js';
@@ -45,6 +46,7 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
 }
 
 function check(v: Verifier): void {
+  checkCapabilities(v);
   checkFuncInfo(v);
   findFunctions(v);
   checkFunctions(v);
@@ -74,6 +76,7 @@ function check(v: Verifier): void {
   }
   settleStack(v);
   checkStackDepth(v);
+  checkTailCalls(v);
 }
 
 /** Follows a function from its entry: the main one with the context, a global one with what BTF says. */
