@@ -2,7 +2,7 @@
 
 import type { Btf } from '../../btf/index.js';
 import { KernelTypesNeeded } from './kernel-types.js';
-import type { Environment as SynchronousEnvironment, ProgramToVerify, Verdict } from './program.js';
+import type { ProgramToVerify, Environment as SynchronousEnvironment, Verdict } from './program.js';
 import { verify as verifyNow } from './verify.js';
 
 export type { Capabilities, ProgramToVerify, Verdict, VerifierMap } from './program.js';
