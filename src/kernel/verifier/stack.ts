@@ -63,7 +63,7 @@ const isSpilledScalar = (v: Verifier, frame: Address, slot: number): boolean =>
 /** The byte's former content does not matter any more. */
 function markMisc(v: Verifier, frame: Address, slot: number, byte: number): void {
   const kind = v.d.slotByte(frame, slot, byte);
-  if (kind === L.SLOT_ZERO || (v.allowPointerLeaks && kind === L.SLOT_INVALID)) return;
+  if (kind === L.SLOT_ZERO || kind === L.SLOT_INVALID) return;
   v.d.setSlotByte(frame, slot, byte, L.SLOT_MISC);
 }
 
