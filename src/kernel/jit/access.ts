@@ -25,6 +25,8 @@ export interface AccessContext {
   readonly provenance: FunctionProvenance;
   /** What stores put into the frame that is read again, by their slots. */
   readonly stored: ReadonlyMap<number, number>;
+  /** Stores into the frame that need not be made. */
+  readonly unread: ReadonlySet<number>;
 }
 
 /** Ends the run. */
@@ -240,6 +242,14 @@ export function load(a: AccessContext, slot: number, size: number, signed: boole
 export function store(a: AccessContext, slot: number, size: number, operand: 'imm' | 'reg'): void {
   const { t } = a;
   const { insn } = t.step(slot);
+  if (a.unread.has(slot)) {
+    const local = a.stored.get(slot);
+    if (local === undefined) return;
+    if (operand === 'reg') size === 8 ? t.push(insn.src) : t.push32(insn.src);
+    else size === 8 ? t.body.i64(insn.imm) : t.body.i32(insn.imm);
+    t.body.set(local);
+    return;
+  }
   const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
   if (size === 8) {
     if (operand === 'reg') t.push(insn.src);

@@ -5,7 +5,7 @@
 
 import type { HelperDefinition } from '../helpers/definition.js';
 import { type Block, blockOf, successors } from './cfg.js';
-import { type Code, type Constant, type MapConstant, target } from './code.js';
+import { type Code, type Constant, target } from './code.js';
 import { Counters, type Rounds } from './counters.js';
 import type { Flow } from './flow.js';
 import { WORD_MAX, widen } from './interval.js';
@@ -29,8 +29,8 @@ import {
   somewhereInPacket,
   upTo,
 } from './provenance.js';
-import { refine } from './refine.js';
-import { joinKept, keptAt, write } from './stack.js';
+import { decidedNull, refine } from './refine.js';
+import { isArray, joinKept, keptAt, write } from './stack.js';
 import type { Order } from './structure.js';
 
 /** The registers' provenance before each instruction of a function, by slot. */
@@ -40,6 +40,8 @@ export interface FunctionProvenance {
   readonly before: Provenances;
   /** What loads, and array lookups for their keys, find in the frame, by their slots. */
   readonly reads: ReadonlyMap<number, Kept>;
+  /** The slots of branches that always go the same way, and whether that is the one taken. */
+  readonly decided: ReadonlyMap<number, boolean>;
   /** How many rounds a loop takes, by header, where that is known. */
   readonly rounds: ReadonlyMap<number, Rounds>;
   /** For each call of a subprogram: its entry slot and r1 to r5. */
@@ -93,9 +95,6 @@ function plus(state: State, slot: number, pointer: Provenance, other: Provenance
   }
 }
 
-const isArray = (map: MapConstant | undefined): boolean =>
-  map?.kind === 'array' || map?.kind === 'percpu-array';
-
 /** Kinds of arguments that point to what a helper writes. */
 const WRITES: ReadonlySet<string> = new Set(['write', 'map-value-out']);
 
@@ -108,7 +107,7 @@ export interface AnalysisOptions {
 /** How often a block is looked at, on average, before the analysis gives up. */
 const VISITS_PER_BLOCK = 100;
 
-const NOTHING = { before: new Map(), reads: new Map(), rounds: new Map() };
+const NOTHING = { before: new Map(), reads: new Map(), decided: new Map(), rounds: new Map() };
 
 /** The calls of a function of whose arguments nothing is known. */
 function unknownCalls(code: Code, { graph }: Flow): FunctionProvenance['calls'] {
@@ -133,6 +132,7 @@ export function analyse(
   const { graph, order, loops } = flow;
   const before = new Map<number, readonly Provenance[]>();
   const reads = new Map<number, Kept>();
+  const decided = new Map<number, boolean>();
   const calls: { entry: number; args: readonly Provenance[] }[] = [];
 
   /** Takes one instruction; `record` on the last pass. */
@@ -247,7 +247,12 @@ export function analyse(
         mergeInto(state, other);
       }
     });
-    if (record && block.exit.kind === 'branch') before.set(block.exit.slot, state.regs.slice());
+    if (record && block.exit.kind === 'branch') {
+      const { slot } = block.exit;
+      before.set(slot, state.regs.slice());
+      const taken = decidedNull(code, slot, state);
+      if (taken !== undefined) decided.set(slot, taken);
+    }
     return state;
   };
 
@@ -285,7 +290,7 @@ export function analyse(
     }
   }
   for (const [id, state] of states) run(blockOf(graph, id), state, true);
-  return { before, reads, calls, rounds: counters.rounds };
+  return { before, reads, decided, calls, rounds: counters.rounds };
 }
 
 const copyOf = (state: State): State => ({ regs: state.regs.slice(), frame: new Map(state.frame) });

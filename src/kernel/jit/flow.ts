@@ -15,13 +15,28 @@ export interface Flow {
   readonly loops: ReadonlyMap<number, Loop>;
 }
 
-/** The function that begins at slot `entry`. */
-export function flowAt(code: Code, entry: number): Flow {
+/**
+ * The function that begins at slot `entry`. Branches in `decided` always go the same way: whether they are taken, by
+ * slot.
+ */
+export function flowAt(code: Code, entry: number, decided: ReadonlyMap<number, boolean> = new Map()): Flow {
   const graph = buildGraph(code, entry);
+  if (decided.size > 0) decide(graph, decided);
   simplify(graph, code);
   makeReducible(graph);
   const flow = describe(code, graph);
   return splitExits(flow) ? describe(code, graph) : flow;
+}
+
+/** Leaves out the ways that are never taken. */
+function decide(graph: Graph, decided: ReadonlyMap<number, boolean>): void {
+  for (const block of graph.blocks.values()) {
+    if (block.exit.kind !== 'branch') continue;
+    const taken = decided.get(block.exit.slot);
+    if (taken !== undefined) block.exit = { kind: 'goto', to: taken ? block.exit.taken : block.exit.fall };
+  }
+  const reached = new Set(reversePostorder(graph).sequence);
+  for (const id of graph.blocks.keys()) if (!reached.has(id)) graph.blocks.delete(id);
 }
 
 function describe(code: Code, graph: Graph): Flow {

@@ -15,6 +15,7 @@ import { LoopPayment } from './payment.js';
 import { findRotations, type Rotations } from './rotate.js';
 import { structure } from './structure.js';
 import { type Home, type TranslationOptions, Translator } from './translator.js';
+import { unreadStores } from './unread.js';
 import { unroll } from './unroll.js';
 import { I32, I64, Op } from './wasm.js';
 import { PacketWindow } from './window.js';
@@ -118,6 +119,7 @@ export function translate(input: FunctionInput): void {
     elements: new Map(),
     provenance: input.provenance,
     stored: storedLocals(t, input.provenance),
+    unread: unreadStores(code, input.provenance.before, input.provenance.reads, options.helpers),
   };
   if (options.checked) {
     const { sizes, sites } = wanted(code, input.provenance.before);

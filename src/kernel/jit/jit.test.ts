@@ -162,6 +162,29 @@ describe('memory', () => {
     );
   });
 
+  test('a key that nobody reads but lookups and loads that know it is not stored', () => {
+    const maps: [number, MapConstant][] = [[3, array]];
+    const stores = (text: string) => compiled(text, { maps, checked: true }).match(/store/g)?.length ?? 0;
+    expect(stores(`${LOOKUP}\nr0 = 1\nexit`)).toBe(0);
+    expect(stores(`${LOOKUP}\nr0 = *(u32 *)(r10 - 4)\nexit`)).toBe(0);
+    // Half of it, all of it by way of another pointer, a helper, an atomic instruction, a subprogram.
+    expect(stores(`${LOOKUP}\nr0 = *(u16 *)(r10 - 2)\nexit`)).toBe(1);
+    expect(stores(`${LOOKUP}\nr2 = r10\nr2 ^= 0\nr0 = *(u32 *)(r2 - 4)\nexit`)).toBe(1);
+    expect(stores(`${LOOKUP}\nr1 = r10\nr1 += -4\nr2 = 4\ncall 6\nr0 = 0\nexit`)).toBe(1);
+    expect(stores(`${LOOKUP}\nr1 = 1\nlock *(u32 *)(r10 - 4) += r1\nr0 = 0\nexit`)).toBe(2);
+    expect(stores(`${LOOKUP}\nr0 = 1\ncall sub\nexit\nsub: r0 = 0\nexit`)).toBe(1);
+  });
+
+  test('a loop is not left for a null that the lookup cannot find', () => {
+    const loop = (key: string) =>
+      compiled(
+        `r6 = 64\nl: w1 = *(u32 *)(r10 - 8)\n${key}\n${LOOKUP}\nif r0 == 0 goto out\nr6 += -1\nif r6 != 0 goto l\nout: r0 = 0\nexit`,
+        { maps: [[6, array]] },
+      ).match(/\bbr_if\b|\bif\b/g)?.length;
+    expect(loop('w1 >>= 28')).toBe(1);
+    expect(loop('w1 >>= 27')).toBeGreaterThan(2);
+  });
+
   test('what was stored in the frame is not loaded again, unless it may have changed', () => {
     const text = '*(u32 *)(r10 - 8) = r1\n*(u32 *)(r10 - 4) = r1';
     expect(compiled(`${text}\nr0 = *(u32 *)(r10 - 8)\nexit`)).not.toMatch(/i32.load/);

@@ -129,8 +129,12 @@ function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
   }
   const args = new Map<number, Provenance[]>([[0, [{ kind: 'ctx', offset: 0 }]]]);
   return postorder.reverse().map((entry) => {
-    const flow = flows.get(entry) ?? flowAt(code, entry);
-    const found = analyse(code, flow, args.get(entry) ?? [], options);
+    let flow = flows.get(entry) ?? flowAt(code, entry);
+    let found = analyse(code, flow, args.get(entry) ?? [], options);
+    if (found.decided.size > 0) {
+      flow = flowAt(code, entry, found.decided);
+      found = analyse(code, flow, args.get(entry) ?? [], options);
+    }
     for (const call of found.calls) {
       const passed = call.args.map(acrossCall);
       const known = args.get(call.entry);

@@ -35,6 +35,18 @@ export function refine(code: Code, slot: number, taken: boolean, state: State): 
   }
 }
 
+/** Whether the branch at `slot` is taken, when it compares with null what a lookup is known to have found. */
+export function decidedNull(code: Code, slot: number, state: State): boolean | undefined {
+  const step = code.steps[slot];
+  if (step?.does.kind !== 'branch') return undefined;
+  const { insn, does } = step;
+  if (does.bits !== 64 || does.operand !== 'imm' || insn.imm !== 0) return undefined;
+  const pointer = state.regs[insn.dst];
+  if (pointer?.kind !== 'element' || !pointer.nonNull || pointer.mixed) return undefined;
+  if (pointer.offset !== 0 || pointer.slack !== 0) return undefined;
+  return does.condition === 'ne' ? true : does.condition === 'eq' ? false : undefined;
+}
+
 /** Register `r` was compared with null and is not. What else may be null for reasons of its own stays unknown. */
 function notNull(state: State, r: number): void {
   const pointer = state.regs[r];

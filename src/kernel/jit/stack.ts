@@ -1,6 +1,8 @@
 // What the analysis knows of the frame's contents: which store put what where. A load of it is then known to find the
 // same, and needs not read memory.
 
+import { layout } from '../memory/memory.js';
+import type { MapConstant } from './code.js';
 import { WORD_MAX } from './interval.js';
 import {
   anyWord,
@@ -54,6 +56,21 @@ export function keptAt(state: State, base: Provenance, displacement: number, siz
   return kept?.size === size ? kept : undefined;
 }
 
+/** Whether lookups in the map are inlined, and need their key as a number only. */
+export const isArray = (map: MapConstant | undefined): boolean =>
+  map?.kind === 'array' || map?.kind === 'percpu-array';
+
+/** The bytes at `base + displacement`, from r10, when they are known to lie in the frame and where; up to `to`. */
+export function stackPlace(
+  base: Provenance,
+  displacement: number,
+  size: number,
+): { from: number; to: number } | undefined {
+  if (base?.kind !== 'stack' || base.offset === undefined || base.slack > 0) return undefined;
+  const from = base.offset + displacement;
+  return from >= -layout.STACK_FRAME && from + size <= 0 ? { from, to: from + size } : undefined;
+}
+
 /** What holds of a place when either of two does; undefined when that is nothing. */
 export function joinKept(a: Kept, b: Kept | undefined): Kept | undefined {
   if (a.size !== b?.size) return undefined;
@@ -68,7 +85,7 @@ export function joinKept(a: Kept, b: Kept | undefined): Kept | undefined {
  * from every object to every other one; only what is proven to stay, and a packet pointer of which the base is known,
  * does not: stack addresses have an upper half, and it is too far away from there.
  */
-function missesStack(base: Provenance, displacement: number, size: number): boolean {
+export function missesStack(base: Provenance, displacement: number, size: number): boolean {
   switch (base?.kind) {
     case 'packet':
       return base.id !== undefined && base.offset !== undefined;
