@@ -1,7 +1,7 @@
 // The WebAssembly text that the JIT makes of a program, to read where its time goes:
 //
-//     node bench/wat.mjs NAME [--trusted]               a program of bench/programs
-//     node bench/wat.mjs FILE.bpf.o PROGRAM [--trusted]
+//     node bench/wat.mjs NAME [--checked]               a program of bench/programs
+//     node bench/wat.mjs FILE.bpf.o PROGRAM [--checked]
 
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -9,7 +9,7 @@ import wabt from 'wabt';
 import { EmulatedKernel, load, parseObject, useModuleCompiler } from '../dist/index.js';
 
 const { values, positionals } = parseArgs({
-  options: { trusted: { type: 'boolean', default: false } },
+  options: { checked: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const folder = new URL('programs/', import.meta.url);
@@ -29,7 +29,9 @@ const compile = (bytes) => {
 };
 useModuleCompiler({ baseline: compile, optimized: compile });
 const program = known?.program ?? chosen ?? spec.programs[0]?.name;
-await load(spec, new EmulatedKernel({ safety: values.trusted ? 'trust' : 'check' }), { programs: [program] });
+await load(spec, new EmulatedKernel({ safety: values.checked ? 'check' : 'verify' }), {
+  programs: [program],
+});
 const { readWasm } = await wabt();
 // The last module is the program's; the runtime, if it is compiled the same way, came before.
 const module = readWasm(modules.at(-1), { readDebugNames: true });
