@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MapType } from '../../bpf/types.js';
 import { assemble, encode } from '../../isa/index.js';
 import { helpers } from '../helpers/index.js';
 import { KernelMemory, layout, POINTER_BASE } from '../memory/memory.js';
@@ -250,6 +251,9 @@ test('tail calls', () => {
   });
 });
 
+/** bpf_ringbuf_reserve. */
+const RESERVE = 131;
+
 test('helpers of the runtime are called there, all others in the host', () => {
   const calls: number[] = [];
   const watched = new KernelMemory({
@@ -261,12 +265,23 @@ test('helpers of the runtime are called there, all others in the host', () => {
   const at = watched.alloc(layout.Cpu_size) ?? 0;
   const frame = watched.alloc(layout.XdpFrame_size) ?? 0;
   const map = watched.alloc(layout.BpfMap_size) ?? 0;
+  for (const [from, size] of [
+    [at, layout.Cpu_size],
+    [frame, layout.XdpFrame_size],
+    [map, layout.BpfMap_size],
+  ] as const) {
+    watched.u8.fill(0, from, from + size);
+  }
   const call = watched.runtime.call_helper as (...args: (number | bigint)[]) => bigint;
-  const inRuntime = helpers.filter(({ id, args }) => {
+  const create = watched.runtime.map_create as (...args: number[]) => number;
+  const ring = create(MapType.Ringbuf, 0, 0, 4096, 0, 1, 0) >>> 0;
+  const inRuntime = helpers.filter(({ id, name, args }) => {
     calls.length = 0;
-    // Enough for each to come back: a frame, or a map of no type.
-    const first = args[0] === 'ctx' ? frame : map;
-    call(at, id, BigInt(first), 0n, 0n, 0n, 0n);
+    // Enough for each to come back: a frame, a ring buffer, one of its records, or a map of no type.
+    const takesRecord = name === 'ringbuf_submit' || name === 'ringbuf_discard';
+    const record = takesRecord ? call(at, RESERVE, BigInt(ring), 8n, 0n, 0n, 0n) : 0n;
+    const first = args[0] === 'ctx' ? frame : name.startsWith('ringbuf') ? ring : map;
+    call(at, id, takesRecord ? record : BigInt(first), 0n, 0n, 0n, 0n);
     return calls.length === 0;
   });
   expect(inRuntime.map(({ name }) => name)).toEqual(
