@@ -178,6 +178,8 @@ function slotText(
       const parts: string[] = [];
       if (d.id(lower)) parts.push(`id=${d.id(lower)}`);
       if (d.refObjId(lower)) parts.push(`ref_id=${d.refObjId(lower)}`);
+      // Linux shows the mark of the lower slot as if it were an id.
+      if (d.object(lower, 1)) parts.push(`dynptr_id=${d.object(lower, 1)}`);
       return {
         text: `${at(slot + 1)}=dynptr_${DYNPTR_NAMES[d.object(lower, 0)]}(${parts.join(',')})`,
         slots: 2,
@@ -226,6 +228,8 @@ export function printState(v: Verifier, state: Address, frameno: number, all: bo
   for (let i = 0; i < count; i++) {
     const id = d.get(d.get(state, L.State_refs) + i * L.Ref_size, L.Ref_id);
     if (id) refs.push(id);
+    // A lock of a global variable has none: if it comes first, Linux shows nothing.
+    else if (i === 0) break;
   }
   if (refs.length > 0) text += ` refs=${refs.join(',')}`;
   if (d.get(frame, L.Frame_inCallback)) text += ' cb';
