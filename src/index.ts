@@ -19,5 +19,13 @@ export * from './elf/index.js';
 export * as isa from './isa/index.js';
 export { type ModuleCompiler, useModuleCompiler } from './kernel/jit/compiler.js';
 export { EmulatedKernel, type EmulatedKernelOptions } from './kernel/kernel.js';
+export {
+  type Branch,
+  type Explanation,
+  explain,
+  type Origin,
+  type SourceLine,
+} from './kernel/verifier/explain/index.js';
+export { type Judgement, VerifyingKernel, type VerifyingOptions } from './kernel/verifying.js';
 export * from './loader/index.js';
 export * as pcap from './pcap/index.js';

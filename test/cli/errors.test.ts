@@ -88,13 +88,13 @@ test('a capture without packets is no error', () => {
 });
 
 test('help and version', () => {
-  for (const command of ['run', 'compare', 'inspect', 'objdump', 'doctor', 'conformance']) {
+  for (const command of ['run', 'verify', 'compare', 'inspect', 'objdump', 'doctor', 'conformance']) {
     const { status, stdout } = skep([command, '--help']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/Usage: skep [\s\S]*Examples?:\n {2}\$ /);
   }
   expect(skep(['--help']).stdout).toMatch(
-    /run[\s\S]*compare[\s\S]*inspect[\s\S]*objdump[\s\S]*doctor[\s\S]*conformance/,
+    /run[\s\S]*verify[\s\S]*compare[\s\S]*inspect[\s\S]*objdump[\s\S]*doctor[\s\S]*conformance/,
   );
   expect(skep(['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   const nothing = skep([]);
