@@ -22,9 +22,12 @@ export function checkCapabilities(v: Verifier): void {
   if (rules.capability === 'perfmon' || rules.capability === 'both') may('perfmon');
 }
 
-/** A tail call whose index is masked needs to know its map: the same on all paths. */
+/**
+ * A tail call whose index is masked needs to know its map: the same on all paths. Linux masks where the map was made
+ * without CAP_PERFMON; here maps of those who have not even CAP_BPF are taken to be such.
+ */
 export function checkTailCalls(v: Verifier): void {
-  if (v.bypassSpecV1) return;
+  if (v.bypassSpecV1 || v.bpfCapable) return;
   for (const [slot, use] of v.mapUse) {
     if (use.poisoned && v.code[slot] === 0x85 && v.src[slot] === 0 && v.imm[slot] === TAIL_CALL) {
       v.reject(Errno.EINVAL, 'tail_call abusing map_ptr');
