@@ -21,7 +21,7 @@ export async function buildCorpus({ wanted = Object.keys(sets), only, again = fa
     fail('Recording the live kernel needs Linux and root.');
   fetchSources();
   makeHeaders();
-  const { possibleCpus } = await import('./linux.mjs');
+  const { lacking, possibleCpus } = await import('./linux.mjs');
   const { kernelBtfBytes, recordObject } = await import('./record.mjs');
   for (const set of wanted) {
     const compiled = await compileSet(set, only);
@@ -45,6 +45,7 @@ export async function buildCorpus({ wanted = Object.keys(sets), only, again = fa
   writeKernel({
     release: release(),
     cpus: possibleCpus(),
+    lacking: lacking(),
     btf: kernelBtfBytes,
     clang: spawnSync(CLANG, ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0],
     sources,

@@ -237,6 +237,30 @@ export const possibleCpus = () => {
   return Number(range.split(/[-,]/).at(-1)) + 1;
 };
 
+const KPROBE = 2;
+const LIRC_MODE2 = 20;
+const instruction = (code, imm) => Buffer.from([code, 0, 0, 0, imm, 0, 0, 0]);
+const EXIT = instruction(0x95, 0);
+
+/** What this kernel was built without, of what others have (Lacking of src/kernel/verifier/program.ts). */
+export function lacking() {
+  const load = (type, first) => {
+    const instructions = Buffer.concat([first, EXIT]);
+    const result = progLoad({ type, instructions, license: 'GPL' }, 1);
+    if (result.fd >= 0) close(result.fd);
+    return result;
+  };
+  const helpers = Object.entries({ probe_write_user: 36, override_return: 58 })
+    .filter(([, id]) => load(KPROBE, instruction(0x85, id)).log.includes('cannot use helper'))
+    .map(([name]) => name);
+  const lirc = load(LIRC_MODE2, instruction(0xb7, 0));
+  return {
+    dataSymbols: !/ [bBdD] init_task$/m.test(readFileSync('/proc/kallsyms', 'utf8')),
+    helpers,
+    programTypes: lirc.fd === -Errno.EINVAL && lirc.log === '' ? [LIRC_MODE2] : [],
+  };
+}
+
 /** Whether a process without CAP_BPF may load programs at all. The recorder reads this setting and never changes it. */
 export const unprivilegedAllowed = () =>
   readFileSync('/proc/sys/kernel/unprivileged_bpf_disabled', 'utf8').trim() === '0';

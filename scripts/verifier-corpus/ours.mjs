@@ -103,6 +103,7 @@ export function prepare(test, mode) {
     kernelTypes: kernelBtf,
     capabilities: capabilitiesOf(test, mode),
     cpus: facts.cpus,
+    ...(facts.lacking === undefined ? {} : { lacking: facts.lacking }),
     logLevel: 0,
   };
   return { program, environment };

@@ -25,7 +25,7 @@
 //     unpriv       the same without all four; only where the machine lets unprivileged processes load programs
 //
 // Bytes are { $: base64 }, from 256 bytes on { $blob: NAME } (a file of recordings/blobs); 64-bit numbers { $n: decimal }.
-// recordings/kernel.json: { release, cpus, btf: { $blob }, clang, sources, recorded } of the machine; attachBtfId, kernel functions
+// recordings/kernel.json: { release, cpus, lacking, btf: { $blob }, clang, sources, recorded } of the machine; attachBtfId, kernel functions
 // and CO-RE refer to that BTF.
 
 import { createHash } from 'node:crypto';

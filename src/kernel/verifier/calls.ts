@@ -65,7 +65,8 @@ function mayCallHelper(v: Verifier, id: number): HelperSignature {
     return v.reject(Errno.EINVAL, `invalid func ${name ? `bpf_${name}` : 'unknown'}#${id}`);
   }
   const signature = signatureFor(id, type, attach) as HelperSignature | undefined;
-  if (!signature || !mayCall(type, id, v.helperContext) || !v.capableOf(name)) {
+  const missing = v.environment.lacking?.helpers?.includes(name) === true;
+  if (missing || !signature || !mayCall(type, id, v.helperContext) || !v.capableOf(name)) {
     return v.reject(Errno.EINVAL, `program of this type cannot use helper bpf_${name}#${id}`);
   }
   if (signature.gplOnly && !v.gplCompatible) {

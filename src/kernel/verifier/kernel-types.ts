@@ -80,6 +80,9 @@ export function resolveVariable(v: Verifier, slot: number): KernelVariable {
   if (type.kind !== 'VAR') {
     return v.reject(Errno.EINVAL, `pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`);
   }
+  if (v.environment.lacking?.dataSymbols) {
+    v.reject(Errno.ENOENT, `ldimm64 failed to find the address for kernel symbol '${type.name}'.`);
+  }
   if (perCpuVariables(btf).has(id)) return { type: L.BTF_ID | L.PERCPU, btf, id: type.type, size: 0 };
   const target = btf.skipModifiers(type.type);
   if (isComposite(btf.type(target))) return { type: L.BTF_ID, btf, id: type.type, size: 0 };

@@ -36,10 +36,21 @@ export interface Environment {
   /** The kernel's own types; undefined when there are none. */
   readonly kernelTypes?: () => Btf | undefined;
   readonly capabilities: Capabilities;
+  /** What the kernel was built without; absent: nothing. */
+  readonly lacking?: Lacking;
   /** Possible CPUs. */
   readonly cpus: number;
   /** 0, 1, 2, 4 and their sums. */
   readonly logLevel: number;
+}
+
+/** Parts of Linux that a kernel may go without. */
+export interface Lacking {
+  /** Addresses of variables: its symbol table has functions alone (CONFIG_KALLSYMS_ALL). */
+  readonly dataSymbols?: boolean;
+  /** Names of helpers. */
+  readonly helpers?: readonly string[];
+  readonly programTypes?: readonly ProgType[];
 }
 
 /** What the one who loads may do; each is implied by CAP_SYS_ADMIN. */

@@ -20,6 +20,7 @@ import { Rejection, type Subprog, Verifier } from './verifier.js';
 
 /** Decides whether Linux 6.18 would accept the program in this environment, and says it as Linux does. */
 export function verify(program: ProgramToVerify, environment: Environment): Verdict {
+  if (environment.lacking?.programTypes?.includes(program.type)) return unknownType;
   const start = performance.now();
   const v = new Verifier(program, environment);
   let errno = 0;
@@ -44,6 +45,20 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     ...(errno ? { at: v.insn } : {}),
   };
 }
+
+/** A kernel without the program's type does not begin to verify it. */
+const unknownType: Verdict = {
+  accepted: false,
+  errno: Errno.EINVAL,
+  log: '',
+  processed: 0,
+  totalStates: 0,
+  peakStates: 0,
+  maxStatesPerInsn: 0,
+  markRead: 0,
+  stackDepths: [],
+  memory: 0,
+};
 
 function check(v: Verifier): void {
   checkCapabilities(v);
