@@ -93,8 +93,7 @@ function regCovers(old: Reg, current: Reg, how: u32): bool {
           sameScalarIds(old.id, current.id);
       }
       if (!old.precise && how == NOT_EXACT) return true;
-      if (old.id & ADD_CONST && !(current.id & ADD_CONST)) return false;
-      if (old.id && !(old.id & ADD_CONST) && current.id & ADD_CONST) return false;
+      if (old.id && (old.id & ADD_CONST) != (current.id & ADD_CONST)) return false;
       if (old.id & ADD_CONST && old.off != current.off) return false;
       return sameScalarIds(old.id, current.id) && within(old, current);
     }

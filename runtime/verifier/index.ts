@@ -89,13 +89,16 @@ export function misaligned(at: usize, off: i32, size: u32): bool {
 
 const scratch: usize = heap.alloc(offsetof<Reg>());
 
-/** at = known + delta. */
-export function regShifted(at: usize, known: usize, delta: i32): void {
+/** at = known + (off - knownOff), in 64 bits or in the lower 32, of which the rest becomes zero. */
+export function regShifted(at: usize, known: usize, off: i32, knownOff: i32, lower: bool): void {
   const d = changetype<Reg>(at);
   const c = changetype<Reg>(scratch);
+  const subreg = d.subregDef;
   memory.fill(scratch, 0, offsetof<Reg>());
-  bounds.setKnown(c, delta as i64 as u64);
+  bounds.setKnown(c, ((off as i64) - (knownOff as i64)) as u64);
   memory.copy(at, known, offsetof<Reg>());
+  d.subregDef = subreg;
   addBounds(d, c);
+  if (lower) bounds.zeroExtend32(d);
   bounds.sync(d);
 }

@@ -188,8 +188,10 @@ export const DYNPTR_SKB: u32 = 1 << 20;
 export const DYNPTR_XDP: u32 = 1 << 21;
 export const DYNPTR_SKB_META: u32 = 1 << 22;
 
-/** Set in a scalar's id: `off` was added to the scalar that has the id without it. */
-export const ADD_CONST: u32 = 0x80000000;
+/** Set in a scalar's id: `off` was added to the scalar that has the id without it, in 64 or in 32 bits. */
+export const ADD_CONST64: u32 = 0x80000000;
+export const ADD_CONST32: u32 = 0x40000000;
+export const ADD_CONST: u32 = 0xc0000000;
 
 // Offsets for TypeScript.
 export const Reg_type: u32 = offsetof<Reg>('type');

@@ -216,27 +216,29 @@ function adjust(v: Verifier, op: number): void {
     d.copyReg(d.temporary[0], src);
     src = d.temporary[0];
   }
-  adjustScalars(v, op, dst, src);
-  // A scalar plus a constant is remembered as such, once.
   const alu32 = (code & 7) !== InsnClass.ALU64;
-  if (
-    v.bpfCapable &&
-    op === AluOp.ADD &&
-    !alu32 &&
-    d.id(dst) &&
-    d.isConst(src) &&
-    !(register && srcNumber === dstNumber)
-  ) {
-    const value = d.constant(src);
-    if (d.id(dst) & L.ADD_CONST || value > 0x7fff_ffffn) {
-      clearScalarId(v, dst);
-    } else {
-      d.setId(dst, (d.id(dst) | L.ADD_CONST) >>> 0);
-      d.setOff(dst, Number(value));
-    }
-  } else {
+  const linkable =
+    d.id(dst) !== 0 && !(alu32 && widthOf(v, dst) > 32) && !(register && srcNumber === dstNumber);
+  adjustScalars(v, op, dst, src);
+  const off = linkable && v.bpfCapable ? addedTo(v, op, alu32, src) : undefined;
+  if (off === undefined || d.id(dst) & L.ADD_CONST) {
     clearScalarId(v, dst);
+  } else {
+    // A scalar plus a constant is remembered as such, once.
+    d.setId(dst, (d.id(dst) | (alu32 ? L.ADD_CONST32 : L.ADD_CONST64)) >>> 0);
+    d.setOff(dst, off);
   }
+}
+
+/** What an addition or subtraction adds, when that is known and fits 32 bits. */
+function addedTo(v: Verifier, op: number, alu32: boolean, src: Address): number | undefined {
+  const { d } = v;
+  if (op !== AluOp.ADD && op !== AluOp.SUB) return undefined;
+  if (alu32 ? !d.lowerIsConst(src) : !d.isConst(src)) return undefined;
+  const low = d.valueLow(src);
+  if (!alu32 && d.valueHigh(src) !== low >> 31) return undefined;
+  if (op === AluOp.ADD) return low;
+  return low === -0x8000_0000 ? undefined : -low;
 }
 
 function adjustScalars(v: Verifier, op: number, dst: Address, src: Address): void {

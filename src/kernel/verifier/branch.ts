@@ -224,21 +224,14 @@ function speculate(v: Verifier, to: number, register: boolean): void {
 function mayGoto(v: Verifier): void {
   const { d } = v;
   const slot = v.insn;
-  const off = v.off[slot] as number;
-  if (
-    v.code[slot] !== (InsnClass.JMP | JumpOp.JCOND) ||
-    v.src[slot] ||
-    v.dst[slot] ||
-    v.imm[slot] ||
-    off === 0
-  ) {
-    v.reject(Errno.EINVAL, `invalid may_goto off ${off} imm ${v.imm[slot]}`);
+  if (v.code[slot] !== (InsnClass.JMP | JumpOp.JCOND) || v.src[slot] || v.dst[slot] || v.imm[slot]) {
+    v.reject(Errno.EINVAL, `invalid may_goto imm ${v.imm[slot]}`);
   }
   const entry = findPreviousEntry(v, v.stateField(L.State_parent), slot);
   const queued = pushPath(v, slot + 1, slot, false);
   d.set(queued, L.State_mayGotoDepth, d.get(queued, L.State_mayGotoDepth) + 1);
   if (entry) widenImprecise(v, entry, queued);
-  v.insn += off;
+  v.insn += v.off[slot] as number;
 }
 
 /** A pointer is found not to be null: its type says so, or becomes what lies behind the lookup. */

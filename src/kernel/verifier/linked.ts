@@ -61,14 +61,17 @@ export function syncLinked(v: Verifier, state: Address, known: Address, set: rea
   for (const entry of set) {
     const r = linkedReg(v, state, entry);
     if (d.type(r) !== L.SCALAR || r === known || idOf(d.id(r)) !== idOf(d.id(known))) continue;
-    const derived = (d.id(r) | d.id(known)) & L.ADD_CONST;
-    if (!derived || d.off(r) === d.off(known)) {
+    const own = d.id(r) & L.ADD_CONST;
+    const other = d.id(known) & L.ADD_CONST;
+    // Sums of 32 and of 64 bits say nothing of each other.
+    if (own && other && own !== other) continue;
+    if (!(own | other) || d.off(r) === d.off(known)) {
       d.copyReg(r, known);
       continue;
     }
     const off = d.off(r);
     const id = d.id(r);
-    d.wasm.regShifted(r, known, off - d.off(known));
+    d.wasm.regShifted(r, known, off, d.off(known), (own | other) & L.ADD_CONST32 ? 1 : 0);
     d.setOff(r, off);
     d.setId(r, id);
   }

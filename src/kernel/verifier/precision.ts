@@ -10,7 +10,7 @@ import { accessFrame, accessSlot, StepFlag, stepAt } from './history.js';
 import { callsBack } from './kfuncs.js';
 import { unpackLinked } from './linked.js';
 import { printState } from './print.js';
-import { LIMITS, Rejection, type Verifier } from './verifier.js';
+import { LIMITS, Mark, Rejection, type Verifier } from './verifier.js';
 
 const ARGUMENTS = 0b111110;
 /** callsite of the frame that nobody called. */
@@ -118,9 +118,11 @@ function backtrack(v: Verifier, at: number, next: number, step: Address): typeof
         bt.clearReg(0);
         if (bt.regMask() & ARGUMENTS) bug(v, `BUG regs ${bt.regMask().toString(16)}`);
       } else if (op === JumpOp.EXIT) {
-        const fromCall = next - 1 >= 0 && isLocalCall(v, next - 1);
-        const result = fromCall && bt.hasReg(0);
-        if (fromCall && bt.regMask() & ARGUMENTS) bug(v, `BUG regs ${bt.regMask().toString(16)}`);
+        // The arguments of a callback come from the function that calls it.
+        if (next >= 0 && (v.marks[next] as number) & Mark.CALLBACK)
+          for (let i = 1; i <= 5; i++) bt.clearReg(i);
+        if (bt.regMask() & ARGUMENTS) bug(v, `BUG regs ${bt.regMask().toString(16)}`);
+        const result = next >= 1 && isLocalCall(v, next - 1) && bt.hasReg(0);
         bt.clearReg(0);
         enter(v);
         if (result) bt.setReg(0);
