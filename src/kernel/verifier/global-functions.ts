@@ -152,18 +152,32 @@ function typedefName(btf: Btf, id: number): string | undefined {
   return undefined;
 }
 
-/** The type pointed to is the program type's context. */
-function isContext(v: Verifier, btf: Btf, id: number): boolean {
+/** A public structure that stands for one of the kernel's. */
+export const isProjection = (shown: string, real: string): boolean =>
+  (shown === '__sk_buff' && real === 'sk_buff') || (shown === 'xdp_md' && real === 'xdp_buff');
+
+/** The type pointed to is the program type's context, by its public name or the kernel's (btf_is_prog_ctx_type). */
+export function isContext(v: Verifier, btf: Btf, id: number): boolean {
   const { type } = v.program;
   if (type === ProgType.Kprobe && typedefName(btf, id) === 'bpf_user_pt_regs_t') return true;
   const target = skip(btf, id);
   if (target.kind !== 'STRUCT') return false;
-  if (type === ProgType.Kprobe || type === ProgType.RawTracepoint || type === ProgType.Tracing) {
-    // The canonical context of these is no structure of its own name.
-    if (type === ProgType.Kprobe) return target.name === 'bpf_user_pt_regs_t';
-    return type === ProgType.RawTracepoint && target.name === 'bpf_raw_tracepoint_args';
+  switch (type) {
+    case ProgType.Kprobe:
+      return target.name === 'bpf_user_pt_regs_t' || target.name === 'pt_regs';
+    case ProgType.RawTracepoint:
+    case ProgType.RawTracepointWritable:
+      return target.name === 'bpf_raw_tracepoint_args';
+    // Their contexts are no structures that have a name.
+    case ProgType.Tracing:
+    case ProgType.Tracepoint:
+    case ProgType.Syscall:
+      return false;
+    default: {
+      const struct = contextStruct(v);
+      return struct !== undefined && (target.name === struct || isProjection(struct, target.name));
+    }
   }
-  return target.name === contextStruct(v);
 }
 
 /** `arg:ctx` on a parameter of type `T *`. */

@@ -1,13 +1,13 @@
 // Arguments of kernel functions: the parameter's type and name say what is asked for (Linux: check_kfunc_args).
 
 import { Errno } from '../../bpf/errno.js';
-import { ProgType } from '../../bpf/types.js';
-import type { Btf, BtfParam, BtfType } from '../../btf/index.js';
+import type { BtfParam, BtfType } from '../../btf/index.js';
 import { checkConstantString, checkMemory, checkOffset } from './arguments.js';
 import { markNotNull } from './branch.js';
 import { startsWith } from './btf-walk.js';
 import { type Address, layout as L } from './domain.js';
 import { checkDynptr, DynptrKind, describeDynptr } from './dynptr.js';
+import { isContext, isProjection } from './global-functions.js';
 import { checkObject, type ObjectKind } from './graph.js';
 import { checkIrqFlag } from './irq.js';
 import { checkIterator } from './iterators.js';
@@ -221,22 +221,6 @@ function checkKind(
       checkObject(v, call, number, kind);
   }
 }
-
-/** The context of this kind of program, by its public name or the kernel's. */
-function isContext(v: Verifier, btf: Btf, targetId: number): boolean {
-  const { context } = v.rules;
-  const user = v.program.type === ProgType.Kprobe && btf.nameOf(targetId) === 'bpf_user_pt_regs_t';
-  if (user) return true;
-  const target = resolved(btf, targetId).type;
-  if (target.kind !== 'STRUCT') return false;
-  const struct = context.kind === 'fields' || context.kind === 'memory' ? context.struct : undefined;
-  if (struct === undefined) return false;
-  return target.name === struct || isProjection(struct, target.name);
-}
-
-/** A public structure that stands for one of the kernel's. */
-const isProjection = (shown: string, real: string): boolean =>
-  (shown === '__sk_buff' && real === 'sk_buff') || (shown === 'xdp_md' && real === 'xdp_buff');
 
 /** The parameter behind `number` is the size of its memory. */
 function hasSize(v: Verifier, { use }: KfuncCall, number: number): boolean {
