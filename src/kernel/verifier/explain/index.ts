@@ -7,6 +7,7 @@ import { flowEntries } from './flow.js';
 import { memoryEntries } from './memory.js';
 import { type Origin, originOf } from './origin.js';
 import { knownBefore, type ParsedLog, parseLog, type SourceLine, type Step } from './parse.js';
+import { specialEntries } from './special.js';
 import { describeValue } from './values.js';
 
 export type { Entry } from './entry.js';
@@ -14,7 +15,12 @@ export type { Origin } from './origin.js';
 export type { SourceLine } from './parse.js';
 
 /** All messages that have an explanation of their own; the first that fits is taken. */
-export const entries: readonly Entry[] = [...memoryEntries, ...callEntries, ...flowEntries];
+export const entries: readonly Entry[] = [
+  ...memoryEntries,
+  ...callEntries,
+  ...flowEntries,
+  ...specialEntries,
+];
 
 /** A branch on the way to the fault. */
 export interface Branch {
