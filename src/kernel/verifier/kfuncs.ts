@@ -24,6 +24,8 @@ export type { KfuncUse } from './kfunc-call.js';
 /** MAX_KFUNC_DESCS. */
 const MOST = 256;
 const MAX_ERRNO = 4095;
+/** BPF_F_XDP_DEV_BOUND_ONLY. */
+const DEVICE_BOUND = 1 << 6;
 
 /** Kfuncs of a program, by BTF id: only the kernel's own BTF has any. */
 const uses = new WeakMap<Verifier, Map<number, KfuncUse>>();
@@ -82,6 +84,9 @@ function useOf(v: Verifier, btf: Btf, id: number): KfuncUse {
   }
   const proto = btf.type(func.type) as BtfFuncProto;
   const row = kfunc(func.name);
+  if (row?.filter === 'device-bound' && !(v.program.flags & DEVICE_BOUND)) {
+    v.reject(Errno.EINVAL, 'metadata kfuncs require device-bound program');
+  }
   const allowed = row !== undefined && mayCallKfunc(row, v.program.type, v.program.expectedAttachType);
   return {
     name: func.name,
