@@ -6,7 +6,7 @@ import { Errno } from '../../bpf/errno.js';
 import { AtomicOp, InsnClass, JumpOp, Mode } from '../../isa/opcodes.js';
 import { type Address, layout as L } from './domain.js';
 import { callTarget, isKfuncCall, isLocalCall } from './functions.js';
-import { accessFrame, accessSlot, StepFlag, stepAt } from './history.js';
+import { accessFrame, accessSlot, StepFlag } from './history.js';
 import { callsBack } from './kfuncs.js';
 import { unpackLinked } from './linked.js';
 import { printState } from './print.js';
@@ -229,6 +229,7 @@ export function walkBack(v: Verifier, start: Address, insn: number, skip: boolea
   let skipFirst = skip;
   for (;;) {
     let count = d.get(state, L.State_historyCount);
+    const history = d.get(state, L.State_history);
     if (log.verbose) {
       log.write(`mark_precise: frame${bt.frame}: last_idx ${last} first_idx ${first} subseq_idx ${next} \n`);
     }
@@ -237,14 +238,12 @@ export function walkBack(v: Verifier, start: Address, insn: number, skip: boolea
       return changed;
     }
     for (let at = last; ; ) {
-      let lost: typeof LOST | undefined;
+      // What the history has of this instruction, if anything.
+      let step = count > 0 ? history + (count - 1) * L.Step_size : 0;
+      if (step && d.get(step, L.Step_insn) !== at) step = 0;
       if (skipFirst) {
         skipFirst = false;
-      } else {
-        const step = count > 0 ? stepAt(v, state, count - 1) : 0;
-        lost = backtrack(v, at, next, step && d.get(step, L.Step_insn) === at ? step : 0);
-      }
-      if (lost) {
+      } else if (backtrack(v, at, next, step)) {
         forceAll(v, start);
         bt.reset(0);
         return true;
@@ -252,12 +251,8 @@ export function walkBack(v: Verifier, start: Address, insn: number, skip: boolea
       if (bt.empty) return changed;
       next = at;
       // Back to the instruction before, by the history where it has one.
-      if (at === first) {
-        if (count === 0) break;
-        if (count === 1 && d.get(stepAt(v, state, 0), L.Step_insn) === at) break;
-      }
-      const step = count > 0 ? stepAt(v, state, count - 1) : 0;
-      if (step && d.get(step, L.Step_insn) === at) {
+      if (at === first && (count === 0 || (count === 1 && step))) break;
+      if (step) {
         at = d.get(step, L.Step_previous);
         count--;
       } else {

@@ -56,6 +56,8 @@ class Instance {
 export class StackLiveness {
   readonly #v: Verifier;
   readonly #instances = new Map<string, Instance>();
+  /** Functions that nobody called, by number. */
+  readonly #outermost: Instance[] = [];
   #current: Instance | undefined;
   /** What the current instruction certainly writes, by frame. */
   readonly #writes = new Int32Array(16);
@@ -98,6 +100,12 @@ export class StackLiveness {
 
   #instance(state: Address, frame: number): Instance {
     const { d } = this.#v;
+    if (frame === 0) {
+      // The usual case, without making a key.
+      const number = d.get(d.frame(state, 0), L.Frame_subprog);
+      this.#outermost[number] ??= this.#lookup([this.#startOf(number)], [this.#startOf(number)]);
+      return this.#outermost[number];
+    }
     const chain: number[] = [];
     const starts: number[] = [];
     for (let i = 0; i <= frame; i++) {
@@ -106,6 +114,10 @@ export class StackLiveness {
       chain.push(i < frame ? d.get(d.frame(state, i + 1), L.Frame_callsite) : subprog.start);
     }
     return this.#lookup(chain, starts);
+  }
+
+  #startOf(subprog: number): number {
+    return (this.#v.subprogs[subprog] as Subprog).start;
   }
 
   #lookup(chain: readonly number[], starts: readonly number[]): Instance {
