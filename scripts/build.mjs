@@ -43,6 +43,22 @@ const run = (bin, ...args) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 
+/** Takes the comments out of the modules: who uses the library reads them in its declarations. */
+const dropComments = async (dist) => {
+  const { build } = await import('esbuild');
+  const modules = readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.js'));
+  await build({
+    entryPoints: modules.map((name) => path.join(dist, name)),
+    outdir: dist,
+    outbase: dist,
+    allowOverwrite: true,
+    format: 'esm',
+    target: 'es2023',
+    charset: 'utf8',
+    logLevel: 'warning',
+  });
+};
+
 /**
  * Joins the command's modules, and those of the packages that it uses, into a few files: Node takes about as long to
  * find a hundred small ones as the command takes to answer. What a command does not need stays in files of its own, loaded when it runs.
@@ -60,8 +76,21 @@ const bundleCommand = async (dist) => {
     target: 'node20',
     // What the real kernel needs is loaded only there.
     external: ['koffi'],
+    // What is large and made (the kernel's types, the WebAssembly modules) is in the package once, as the library's.
+    plugins: [
+      {
+        name: 'generated',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /\.generated\.js$/ }, ({ path: specifier, resolveDir }) => ({
+            path: path.join('..', path.relative(dist, path.join(resolveDir, specifier))),
+            external: true,
+          })),
+      },
+    ],
     minifySyntax: true,
     minifyWhitespace: true,
+    minifyIdentifiers: true,
+    keepNames: true,
     legalComments: 'inline',
     // The packages that are CommonJS ask for Node's own modules.
     banner: {
@@ -111,7 +140,7 @@ export type ${type} =
 ${functions.map(({ name }) => `  | '${name}'`).join('\n')};
 
 /** ${what[0].toUpperCase()}${what.slice(1)}, compiled (WebAssembly), base64. */
-export const ${name}Base64 =
+export const ${name}Base64: string =
   '${bytes.toString('base64')}';
 `,
   );
@@ -133,7 +162,7 @@ const buildKernelTypes = (packed, generated) => {
     `// Made by scripts/build.mjs from ${packed}: do not edit.
 
 /** BTF, compressed (gzip), base64. */
-export const vmlinuxBase64 =
+export const vmlinuxBase64: string =
   '${readFileSync(packed).toString('base64')}';
 `,
   );
@@ -146,6 +175,7 @@ if (!upToDate('dist/.built', 'src', 'tsconfig.json', 'tsconfig.build.json', 'pac
   rmSync(fresh, { recursive: true, force: true });
   const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   run(tsc, '-p', 'tsconfig.build.json', '--outDir', fresh);
+  await dropComments(fresh);
   await bundleCommand(fresh);
   chmodSync(`${fresh}/cli/main.js`, 0o755);
   writeFileSync(`${fresh}/.built`, '');

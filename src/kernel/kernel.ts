@@ -28,7 +28,6 @@ import { Btf } from '../btf/index.js';
 import { decode } from '../isa/decode.js';
 import { programTag } from '../isa/tag.js';
 import { KernelBuffers } from './buffers.js';
-import type { EngineName } from './engine.js';
 import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.js';
 import { Installer } from './install.js';
 import { isGplCompatible } from './licenses.js';
