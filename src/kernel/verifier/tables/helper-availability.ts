@@ -359,8 +359,20 @@ export function helpersFor(type: ProgType, context: HelperContext = {}): Readonl
   return names;
 }
 
+/** Sets that were asked for before: a verification asks at every call. */
+const known = new Map<string, ReadonlySet<string>>();
+
 /** Whether a program may call helper `id` (bpf_func_proto is not NULL), given the capabilities of root. */
 export function mayCall(type: ProgType, id: number, context: HelperContext = {}): boolean {
   const name = helperNames[id];
-  return name !== undefined && id > 0 && helpersFor(type, context).has(name);
+  if (name === undefined || id <= 0) return false;
+  const { attach, structOps, target } = context;
+  const iterator = iteratorHelpers[target ?? ''] ? target : '';
+  const key = `${type} ${attach} ${structOps?.struct} ${structOps?.member} ${iterator}`;
+  let names = known.get(key);
+  if (!names) {
+    names = helpersFor(type, context);
+    known.set(key, names);
+  }
+  return names.has(name);
 }
