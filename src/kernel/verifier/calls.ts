@@ -94,7 +94,12 @@ function rememberMap(v: Verifier, { signature, map }: CallFacts): void {
   const use = v.mapUse.get(v.insn);
   if (!use) v.mapUse.set(v.insn, { map, poisoned: false });
   else if (use.map !== map) use.poisoned = true;
-  if (signature.name !== 'tail_call' || map.type !== MapType.ProgArray) return;
+  if (signature.name !== 'tail_call') return;
+  if (map.type !== MapType.ProgArray) {
+    // Linux ends this line in no way.
+    v.log.write('expected prog array map for tail call');
+    v.reject(Errno.EINVAL);
+  }
   const index = v.reg(3);
   if (v.d.type(index) === L.SCALAR && v.d.isConst(index) && v.d.umin(index) < map.maxEntries)
     markPrecise(v, 3);
