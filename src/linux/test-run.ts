@@ -14,6 +14,7 @@ import { BpfError, Errno } from '../bpf/errno.js';
 import { ProgType } from '../bpf/types.js';
 import { attributes } from './attributes.js';
 import type { Native } from './native.js';
+import { bytesOf } from './session.js';
 import { Struct } from './struct.js';
 
 const COMMAND = 'BPF_PROG_TEST_RUN';
@@ -33,6 +34,11 @@ const contextBack: Readonly<Partial<Record<ProgType, 'in place' | 'never'>>> = {
   [ProgType.RawTracepoint]: 'never',
   [ProgType.RawTracepointWritable]: 'never',
 };
+
+/** struct xdp_md, in words of 4 bytes: where `data` and `data_end` are in it, and how many there are. */
+const XDP_MD_DATA = 0;
+const XDP_MD_DATA_END = 1;
+const XDP_MD_WORDS = 6;
 
 export interface TestProgram {
   readonly fd: Fd;
@@ -105,6 +111,9 @@ export async function runBatch(
     'test.repeat': 1,
   });
   if (output) test.set({ 'test.data_out': out });
+  // What Linux gives back begins with the metadata; how much that is, only struct xdp_md says.
+  let context = output && program.type === ProgType.Xdp ? new Uint32Array(XDP_MD_WORDS) : undefined;
+  if (context) test.set({ 'test.ctx_in': bytesOf(context), 'test.ctx_out': bytesOf(context) });
   let duration = 0;
   for (let i = 0; i < count; i++) {
     const start = offsets[i] ?? 0;
@@ -116,7 +125,18 @@ export async function runBatch(
       'test.retval': 0,
       'test.duration': 0,
     });
-    const result = native.bpf(COMMAND, test.bytes);
+    if (context) {
+      context.fill(0);
+      context[XDP_MD_DATA_END] = size;
+      test.set({ 'test.ctx_size_in': context.byteLength, 'test.ctx_size_out': context.byteLength });
+    }
+    let result = native.bpf(COMMAND, test.bytes);
+    if (result === -Errno.EINVAL && context) {
+      // Before 5.15 there is no context for XDP, and no metadata either.
+      test.set({ 'test.ctx_size_in': 0, 'test.ctx_size_out': 0, 'test.data_size_out': out.length });
+      result = native.bpf(COMMAND, test.bytes);
+      if (result >= 0) context = undefined;
+    }
     if (result < 0) {
       if (result !== -Errno.EINVAL) throw new BpfError(COMMAND, -result, `packet ${i}, ${size} bytes`);
       const { id, name } = await program.info();
@@ -126,7 +146,7 @@ export async function runBatch(
     }
     retvals[i] = test.u32('test.retval');
     duration += test.u32('test.duration');
-    output?.add(out.subarray(0, test.u32('test.data_size_out')));
+    output?.add(out.subarray(context?.[XDP_MD_DATA] ?? 0, test.u32('test.data_size_out')));
   }
   return { retvals, duration, faults, ...(output ? output.finish() : {}) };
 }

@@ -167,6 +167,47 @@ needs('LinuxKernel', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
     expect(batch.data.every((byte) => byte === 1)).toBe(true);
   });
 
+  test('a batch gives back packets without the metadata in front of them, as the emulated kernel does', async () => {
+    using linux = new LinuxKernel();
+    const emulated = new EmulatedKernel();
+    const answers = await Promise.all(
+      [linux, emulated].map(async (kernel) => {
+        const fd = await kernel.progLoad({
+          type: ProgType.Xdp,
+          instructions: code(`
+            r6 = r1
+            r2 = -8
+            call 54
+            if r0 != 0 goto out
+            r2 = *(u32 *)(r6 + 0)
+            r3 = *(u32 *)(r6 + 4)
+            r4 = r2
+            r4 += 1
+            if r4 > r3 goto out
+            *(u8 *)(r2 + 0) = 9
+            r0 = 2
+          out:
+            exit`),
+          license: 'GPL',
+          name: 'metadata',
+        });
+        const offsets = Uint32Array.of(0, 20, 90);
+        return kernel.progRunBatch(fd, {
+          count: 2,
+          data: new Uint8Array(90).fill(1),
+          offsets,
+          wantData: true,
+        });
+      }),
+    );
+    for (const { retvals, faults, data, offsets } of answers) {
+      expect([...retvals]).toEqual([2, 2]);
+      expect(faults).toEqual([]);
+      expect([...(offsets ?? [])]).toEqual([0, 20, 90]);
+      expect([...(data ?? [])]).toEqual(Array.from({ length: 90 }, (_, i) => (i === 0 || i === 20 ? 9 : 1)));
+    }
+  });
+
   test('names and descriptors that it cannot take are refused before they reach the kernel', async () => {
     using linux = new LinuxKernel();
     const attr = { type: MapType.Array, keySize: 4, valueSize: 4, maxEntries: 1 };

@@ -2,8 +2,9 @@
 
 import { Errno } from '../../bpf/errno.js';
 import { CallSource, InsnClass, JumpOp, Mode } from '../../isa/opcodes.js';
-import { checkAtomic, checkLoad, checkStore, checkStoreImm } from './access.js';
+import { checkLoad, checkStore, checkStoreImm } from './access.js';
 import { checkAlu } from './alu.js';
+import { checkAtomic } from './atomics.js';
 import { checkBranch } from './branch.js';
 import { checkHelperCall } from './calls.js';
 import { layout as L } from './domain.js';
