@@ -59,6 +59,9 @@ const dropComments = async (dist) => {
   });
 };
 
+const MAKE_REQUIRE =
+  "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);\n";
+
 /**
  * Joins the command's modules, and those of the packages that it uses, into a few files: Node takes about as long to
  * find a hundred small ones as the command takes to answer. What a command does not need stays in files of its own, loaded when it runs.
@@ -92,12 +95,16 @@ const bundleCommand = async (dist) => {
     minifyIdentifiers: true,
     keepNames: true,
     legalComments: 'inline',
-    // The packages that are CommonJS ask for Node's own modules.
-    banner: {
-      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
-    },
     logLevel: 'warning',
   });
+  // The packages that are CommonJS ask for Node's own modules.
+  for (const name of readdirSync(out)) {
+    const file = path.join(out, name);
+    const text = readFileSync(file, 'utf8');
+    if (!/\brequire\b/.test(text)) continue;
+    const [hashbang = ''] = /^#!.*\n/.exec(text) ?? [];
+    writeFileSync(file, `${hashbang}${MAKE_REQUIRE}${text.slice(hashbang.length)}`);
+  }
   rmSync(`${dist}/cli`, { recursive: true });
   renameSync(out, `${dist}/cli`);
 };
