@@ -53,8 +53,6 @@ const GAPS: readonly RegExp[] = [
   /map type \w+ is not available in the emulated kernel yet$/,
   /helper \w+#\d+ is not available in this emulated kernel yet$/,
 ];
-/** Programs that only Linux refuses as long as nothing verifies them in the emulated kernel. */
-const UNVERIFIED = new Set(['oob', 'faults']);
 
 const folders = ['test/elf/objects', 'test/compare/objects', 'test/cli/fixtures', 'bench/programs'];
 const objects = folders.flatMap((folder) =>
@@ -80,10 +78,8 @@ const together = (spec: CollectionSpec, name: string): string[] => [
 ];
 
 /** A difference that comes from what the emulated kernel does not have yet. */
-const isGap = (difference: Difference, name: string): boolean =>
-  difference.what === 'load' &&
-  (GAPS.some((gap) => gap.test(String(difference.left))) ||
-    (UNVERIFIED.has(name) && difference.left === 'accepted'));
+const isGap = (difference: Difference): boolean =>
+  difference.what === 'load' && GAPS.some((gap) => gap.test(String(difference.left)));
 
 needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
   test.each(examples)('agree on $object, $program, on the whole capture', async (example) => {
@@ -157,7 +153,7 @@ needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', (
       program: name,
       inputs,
     });
-    expect(differences.filter((difference) => !isGap(difference, name))).toEqual([]);
+    expect(differences.filter((difference) => !isGap(difference))).toEqual([]);
     if (!load.left.accepted || !load.right.accepted) return;
     expect(runs + (notRun[0]?.count ?? 0)).toBe(inputs.length);
     // Programs of a devmap are not test-run.
