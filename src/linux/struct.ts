@@ -20,6 +20,9 @@ export type Values<F extends Fields> = { [N in Named<F, 'u32'>]?: number | undef
 /** Where the bytes of an array are, as the kernel sees them; 0 for an empty one. Arrays do not move once they were asked. */
 export type AddressOf = (bytes: Uint8Array) => bigint;
 
+/** A call holds on to the bytes it was given, and by them to the structure: else what it points to could go during the call. */
+const owners = new WeakMap<Uint8Array, object>();
+
 /** One structure in memory, together with everything that it points to: as long as this lives, so do those. */
 export class Struct<F extends Fields> {
   readonly bytes = new Uint8Array(SIZE);
@@ -32,6 +35,7 @@ export class Struct<F extends Fields> {
   constructor(fields: F, address: AddressOf, values: Values<F> = {}) {
     this.#fields = fields;
     this.#address = address;
+    owners.set(this.bytes, this);
     this.set(values);
   }
 

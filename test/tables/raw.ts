@@ -73,6 +73,13 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const name = encoder.encode('tables');
 
+/** Arrays whose addresses the kernel was given: nothing else holds them until it has read them. */
+const held: Uint8Array[] = [];
+const hold = (...arrays: readonly Uint8Array[]): void => {
+  held.length = 0;
+  held.push(...arrays);
+};
+
 /** What the kernel says of a program, which is dropped at once. */
 export function loadRaw(load: RawLoad): RawVerdict {
   const { fd, errno, log } = loadOpen(load);
@@ -100,6 +107,7 @@ function loadOpen(load: RawLoad): RawVerdict & { fd: number } {
   const code = concat(load.insns);
   const license = encoder.encode(`${load.license ?? 'GPL'}\0`);
   const level = load.logLevel ?? 1;
+  hold(code, license);
   attr.fill(0);
   attrView.setUint32(0, load.type, true);
   attrView.setUint32(4, code.length / 8, true);
@@ -161,6 +169,7 @@ export function freezeRaw(fd: number): void {
 export function loadBtfRaw(btf: Uint8Array): number {
   const bytes = new Uint8Array(32);
   const view = new DataView(bytes.buffer);
+  hold(btf);
   view.setBigUint64(0, address(btf), true);
   view.setUint32(16, btf.length, true);
   const fd = syscall(number, 18, bytes, bytes.length) as number;
