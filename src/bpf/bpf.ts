@@ -8,6 +8,7 @@
 
 import type { BufferCommands } from './buffers.js';
 import type { Fd } from './fd.js';
+import type { FileCommands } from './files.js';
 import type { Hooks } from './hooks.js';
 import type {
   LinkCreateAttr,
@@ -40,6 +41,7 @@ import type {
 
 export type * from './buffers.js';
 export type * from './fd.js';
+export type * from './files.js';
 export type * from './hooks.js';
 export type * from './links.js';
 export type * from './maps.js';
@@ -196,6 +198,7 @@ export interface Bpf
     BtfCommands,
     LinkCommands,
     PinCommands,
+    FileCommands,
     Hooks {
   /** Number of possible CPUs: the number of slots in a per-CPU value. */
   possibleCpus(): Promise<number>;

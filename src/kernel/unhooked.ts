@@ -3,6 +3,9 @@
 
 import type {
   Fd,
+  FileCommands,
+  FileEntry,
+  FileStat,
   Hooks,
   LinkCommands,
   LinkCreateAttr,
@@ -51,7 +54,7 @@ const noFiles = (command: string, path: string, errno: Errno): never =>
   refuse(command, errno, `${JSON.stringify(path)}: a file system is something that ${YET}`);
 
 /** The commands of the waist that need a hook or a file system. */
-export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKind'>, Hooks {
+export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKind'>, FileCommands, Hooks {
   /** EBADF unless the descriptor is open. */
   protected abstract checkOpen(command: string, fd: Fd): void;
 
@@ -155,6 +158,50 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
       Errno.EINVAL,
       `descriptor ${fd} cannot be read: files and iterators are something that ${YET}`,
     );
+  }
+
+  async bpfMounts(): Promise<string[]> {
+    return [];
+  }
+
+  async fileList(path: string): Promise<FileEntry[]> {
+    return noFiles('readdir', path, Errno.ENOENT);
+  }
+
+  async fileStat(path: string): Promise<FileStat> {
+    return noFiles('stat', path, Errno.ENOENT);
+  }
+
+  async mkdir(path: string): Promise<void> {
+    noFiles('mkdir', path, Errno.ENOENT);
+  }
+
+  async rmdir(path: string): Promise<void> {
+    noFiles('rmdir', path, Errno.ENOENT);
+  }
+
+  async rename(from: string): Promise<void> {
+    noFiles('rename', from, Errno.ENOENT);
+  }
+
+  async hardLink(from: string): Promise<void> {
+    noFiles('link', from, Errno.ENOENT);
+  }
+
+  async unlink(path: string): Promise<void> {
+    noFiles('unlink', path, Errno.ENOENT);
+  }
+
+  async chmod(path: string): Promise<void> {
+    noFiles('chmod', path, Errno.ENOENT);
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    return noFiles('open', path, Errno.ENOENT);
+  }
+
+  async writeFile(path: string): Promise<void> {
+    noFiles('open', path, Errno.ENOENT);
   }
 
   async netDevices(): Promise<NetDevice[]> {

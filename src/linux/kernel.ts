@@ -7,6 +7,8 @@ import type {
   BtfInfo,
   BtfLoadOptions,
   Fd,
+  FileEntry,
+  FileStat,
   LinkCreateAttr,
   LinkInfo,
   LinkUpdateAttr,
@@ -39,6 +41,7 @@ import type {
 } from '../bpf/bpf.js';
 import { LinuxBtf } from './btf.js';
 import { LinuxBuffers } from './buffers.js';
+import { LinuxFiles } from './files.js';
 import { LinuxLinks } from './links.js';
 import { possibleCpus } from './machine.js';
 import { LinuxMaps } from './maps.js';
@@ -58,6 +61,7 @@ export class LinuxKernel implements Bpf, Disposable {
   readonly #btf: LinuxBtf;
   readonly #links: LinuxLinks;
   readonly #pins: LinuxPins;
+  readonly #files: LinuxFiles;
   readonly #net: LinuxNet;
   readonly #perfEvents: LinuxPerfEvents;
   readonly #buffers: LinuxBuffers;
@@ -73,6 +77,7 @@ export class LinuxKernel implements Bpf, Disposable {
     this.#btf = new LinuxBtf(session);
     this.#links = new LinuxLinks(session);
     this.#pins = new LinuxPins(session);
+    this.#files = new LinuxFiles(this.#pins);
     this.#net = new LinuxNet(session);
     this.#perfEvents = new LinuxPerfEvents(session);
     this.#buffers = new LinuxBuffers(session);
@@ -328,6 +333,52 @@ export class LinuxKernel implements Bpf, Disposable {
 
   tokenCreate(bpffs: string): Promise<Fd> {
     return this.#pins.tokenCreate(bpffs);
+  }
+
+  // ---- files
+
+  bpfMounts(): Promise<string[]> {
+    return this.#files.bpfMounts();
+  }
+
+  fileList(path: string): Promise<FileEntry[]> {
+    return this.#files.fileList(path);
+  }
+
+  fileStat(path: string): Promise<FileStat> {
+    return this.#files.fileStat(path);
+  }
+
+  mkdir(path: string, mode?: number): Promise<void> {
+    return this.#files.mkdir(path, mode);
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.#files.rmdir(path);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#files.rename(from, to);
+  }
+
+  hardLink(from: string, to: string): Promise<void> {
+    return this.#files.hardLink(from, to);
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#files.unlink(path);
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return this.#files.chmod(path, mode);
+  }
+
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#files.readFile(path);
+  }
+
+  writeFile(path: string, content: Uint8Array): Promise<void> {
+    return this.#files.writeFile(path, content);
   }
 
   // ---- network devices and perf events

@@ -25,7 +25,7 @@ export function objKind(fd: Fd): ObjKind | undefined {
 }
 
 /** An error of the file system as one of the waist. */
-function fileError(command: string, cause: unknown, detail: string): unknown {
+export function fileError(command: string, cause: unknown, detail: string): unknown {
   const errno = (cause as NodeJS.ErrnoException).errno;
   return errno === undefined ? cause : new BpfError(command, Math.abs(errno), detail);
 }
@@ -54,6 +54,23 @@ export class LinuxPins implements PinCommands {
     const kind = objKind(this.#session.own(command, fd));
     if (!kind) throw new BpfError(command, Errno.EINVAL, `descriptor ${fd} is no object of BPF`);
     return kind;
+  }
+
+  /** What a pin stands for; undefined for what is none, or not for this user to open. */
+  async pinKind(path: string): Promise<'prog' | 'map' | 'link' | undefined> {
+    let fd: Fd;
+    try {
+      fd = await this.objGet(path);
+    } catch (error) {
+      if (error instanceof BpfError) return undefined;
+      throw error;
+    }
+    try {
+      const kind = objKind(fd);
+      return kind === 'btf' ? undefined : kind;
+    } finally {
+      this.#session.close(fd);
+    }
   }
 
   async tokenCreate(bpffs: string): Promise<Fd> {
