@@ -1,0 +1,6 @@
+// `prog dump`: what a program became in the kernel, as text, as JSON and as a graph.
+
+export { dumpVisual } from './graph.js';
+export { type DumpedProgram, readProgram } from './program.js';
+export { KernelSymbols } from './symbols.js';
+export { type DumpOptions, dumpXlated, type Listing } from './xlated.js';
