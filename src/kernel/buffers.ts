@@ -4,9 +4,10 @@
 import type { BufferCommands, Fd, PerfRecord } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapType, mapTypeName } from '../bpf/types.js';
+import type { Descriptors } from './descriptors.js';
+import type { KernelMachine, Waiter } from './machine.js';
 import { hasRecords, putRecord, takeRecords, wakeups } from './maps/index.js';
 import type { KernelMemory } from './memory/memory.js';
-import type { ObjectTable, PerfBufferObject } from './objects.js';
 
 const PAGE = 4096;
 const PERF_RECORD_LOST = 2;
@@ -33,28 +34,23 @@ interface Source {
   wakeups(): number;
 }
 
-interface Waiter {
-  readonly sources: readonly { source: Source; since: number }[];
-  done(ready: Fd[]): void;
-}
-
 export class KernelBuffers implements BufferCommands {
   readonly #memory: KernelMemory;
   readonly #runtime: PerfRuntime;
-  readonly #objects: ObjectTable;
-  readonly #cpus: number;
+  readonly #machine: KernelMachine;
+  readonly #descriptors: Descriptors;
   readonly #waiters = new Set<Waiter>();
 
-  constructor(memory: KernelMemory, objects: ObjectTable, cpus: number) {
-    this.#memory = memory;
-    this.#runtime = memory.runtime as unknown as PerfRuntime;
-    this.#objects = objects;
-    this.#cpus = cpus;
+  constructor(machine: KernelMachine, descriptors: Descriptors) {
+    this.#memory = machine.memory;
+    this.#runtime = machine.memory.runtime as unknown as PerfRuntime;
+    this.#machine = machine;
+    this.#descriptors = descriptors;
   }
 
   /** The address of a ring buffer of the wanted type. */
   #ring(command: string, fd: Fd, wanted: MapType): number {
-    const { map } = this.#objects.get(fd, 'map', command);
+    const { map } = this.#descriptors.get(fd, 'map', command);
     if (map.type === wanted) return map.address;
     const detail = `it is a ${mapTypeName(map.type)} map, not a ${mapTypeName(wanted)}`;
     throw new BpfError(command, Errno.EINVAL, detail);
@@ -72,7 +68,7 @@ export class KernelBuffers implements BufferCommands {
 
   async perfBufferOpen(cpu: number, size: number): Promise<Fd> {
     const command = 'perf_event_open';
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.#cpus) {
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.#machine.cpus) {
       throw new BpfError(command, Errno.EINVAL, `there is no CPU ${cpu}`);
     }
     if (size < PAGE || !Number.isInteger(Math.log2(size))) {
@@ -80,7 +76,7 @@ export class KernelBuffers implements BufferCommands {
     }
     const address = this.#create(cpu, size);
     if (!address) throw new BpfError(command, Errno.ENOMEM, `a buffer of ${size} bytes`);
-    return this.#objects.add('perf buffer', { id: 0, address }, () => this.#memory.free(address));
+    return this.#descriptors.create('perf buffer', { id: 0, address }, () => this.#memory.free(address));
   }
 
   #create(cpu: number, size: number): number {
@@ -93,7 +89,7 @@ export class KernelBuffers implements BufferCommands {
   }
 
   async perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
-    const { address } = this.#objects.get(buffer, 'perf buffer', 'perf_event');
+    const { address } = this.#descriptors.get(buffer, 'perf buffer', 'perf_event');
     const records: PerfRecord[] = [];
     for (let at = this.#peek(address); at; at = this.#peek(address)) {
       const memory = this.#memory;
@@ -118,24 +114,35 @@ export class KernelBuffers implements BufferCommands {
     if (ready.length > 0 || timeout === 0) return ready.map(({ fd }) => fd);
     return new Promise((resolve) => {
       // The last look, as Linux has it: what came without a wake-up counts.
-      const end = () => waiter.done(sources.filter((source) => source.isReady()).map(({ fd }) => fd));
+      const end = () => done(sources.filter((source) => source.isReady()).map(({ fd }) => fd));
       const timer = timeout < 0 ? undefined : setTimeout(end, timeout);
+      const begun = sources.map((source) => ({ source, since: source.wakeups() }));
+      const done = (which: Fd[]) => {
+        this.#waiters.delete(waiter);
+        this.#machine.waiters.delete(waiter);
+        clearTimeout(timer);
+        resolve(which);
+      };
       const waiter: Waiter = {
-        sources: sources.map((source) => ({ source, since: source.wakeups() })),
-        done: (which) => {
-          this.#waiters.delete(waiter);
-          clearTimeout(timer);
-          resolve(which);
+        look: () => {
+          const woken = begun.filter(({ source, since }) => source.wakeups() !== since && source.isReady());
+          if (woken.length > 0) done(woken.map(({ source }) => source.fd));
         },
+        closed: (fd) => {
+          if (fds.includes(fd)) done([]);
+        },
+        end: () => done([]),
       };
       this.#waiters.add(waiter);
+      this.#machine.waiters.add(waiter);
     });
   }
 
   #source(fd: Fd): Source {
     const command = 'poll';
-    if (this.#objects.kind(fd, command) === 'perf buffer') {
-      const { address } = this.#objects.get(fd, 'perf buffer', command);
+    const buffer = this.#descriptors.find(fd, 'perf buffer');
+    if (buffer) {
+      const { address } = buffer;
       return {
         fd,
         isReady: () => this.#peek(address) !== 0,
@@ -150,25 +157,13 @@ export class KernelBuffers implements BufferCommands {
     };
   }
 
-  /** A program has run: whoever was woken goes on. */
-  wake(): void {
-    for (const { sources, done } of this.#waiters) {
-      const woken = sources.filter(({ source, since }) => source.wakeups() !== since && source.isReady());
-      if (woken.length > 0) done(woken.map(({ source }) => source.fd));
-    }
-  }
-
-  /** Nobody waits for what is gone. */
+  /** A descriptor of this process was closed: nobody waits for what is gone. */
   closed(fd: Fd): void {
-    for (const { sources, done } of this.#waiters) {
-      if (sources.some(({ source }) => source.fd === fd)) done([]);
-    }
+    for (const waiter of this.#waiters) waiter.closed(fd);
   }
-}
 
-/** The perf buffer behind a descriptor, as a map holds it. */
-export function perfBufferOf(objects: ObjectTable, fd: Fd, command: string): PerfBufferObject {
-  const buffer = objects.find(fd, 'perf buffer');
-  if (buffer) return buffer;
-  throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is no perf event`);
+  /** The process ends: nobody of it waits any more. */
+  end(): void {
+    for (const waiter of this.#waiters) waiter.end();
+  }
 }

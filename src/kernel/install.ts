@@ -21,14 +21,15 @@ export interface Installed {
 
 export class Installer {
   readonly #memory: KernelMemory;
-  readonly #engine: EngineName;
+  /** Of the programs that are loaded from now on. */
+  engine: EngineName;
   readonly #cpu: number;
   readonly #table = new ProgramTable();
 
   /** `cpu` is the address of a Cpu. */
   constructor(memory: KernelMemory, engine: EngineName, cpu: number) {
     this.#memory = memory;
-    this.#engine = engine;
+    this.engine = engine;
     this.#cpu = cpu;
   }
 
@@ -70,7 +71,7 @@ export class Installer {
       memory.setU32(address + layout.Program_insnCount, code.length / 8);
       memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
       memory.setU32(address + layout.Program_ctxSize, definition.context.size);
-      if (this.#engine === 'interpreter') {
+      if (this.engine === 'interpreter') {
         return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
       }
       const runnable = await JitProgram.load(

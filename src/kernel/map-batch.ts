@@ -4,7 +4,7 @@
 import type { BatchCursor, MapBatchOptions, MapBatchResult, MapElements } from '../bpf/bpf.js';
 import { BatchError, BpfError, Errno } from '../bpf/errno.js';
 import { MapType, UpdateFlag } from '../bpf/types.js';
-import type { KernelMap } from './maps/index.js';
+import type { KernelMap, MapCaller } from './maps/index.js';
 
 type Operation = 'lookup' | 'update' | 'delete' | 'lookupAndDelete';
 
@@ -132,13 +132,18 @@ function checkRoom(command: string, what: string, bytes: Uint8Array, size: numbe
 }
 
 /** BPF_MAP_UPDATE_BATCH. */
-export function updateBatch(map: KernelMap, elements: MapElements, options: MapBatchOptions): void {
+export function updateBatch(
+  map: KernelMap,
+  elements: MapElements,
+  options: MapBatchOptions,
+  by: MapCaller,
+): void {
   const { count, keys, values } = elements;
   const command = check(map, 'update', count, options);
   checkRoom(command, 'keys', keys, count * map.keySize);
   checkRoom(command, 'values', values, count * map.transferSize);
   each(command, count, (i) =>
-    map.update(part(keys, i, map.keySize), part(values, i, map.transferSize), options.elemFlags ?? 0),
+    map.update(part(keys, i, map.keySize), part(values, i, map.transferSize), options.elemFlags ?? 0, by),
   );
 }
 

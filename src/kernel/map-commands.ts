@@ -12,42 +12,38 @@ import type {
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapFlag, MapType } from '../bpf/types.js';
+import type { Descriptors } from './descriptors.js';
+import type { KernelMachine } from './machine.js';
 import { deleteBatch, lookupBatch, updateBatch } from './map-batch.js';
-import { checkTypes, KernelMap } from './maps/index.js';
-import type { KernelMemory } from './memory/memory.js';
-import type { ObjectTable } from './objects.js';
+import { mapCaller } from './map-caller.js';
+import { checkTypes, KernelMap, type MapCaller } from './maps/index.js';
 import type { KernelBtf } from './program.js';
-import { surroundingsOf } from './surroundings.js';
 
 export class KernelMaps implements MapCommands {
-  readonly #memory: KernelMemory;
-  readonly #objects: ObjectTable;
-  readonly #cpus: number;
-  readonly #jited: boolean;
+  readonly #machine: KernelMachine;
+  readonly #descriptors: Descriptors;
 
-  /** `jited`: whether programs are compiled here. */
-  constructor(memory: KernelMemory, objects: ObjectTable, cpus: number, jited: boolean) {
-    this.#memory = memory;
-    this.#objects = objects;
-    this.#cpus = cpus;
-    this.#jited = jited;
+  constructor(machine: KernelMachine, descriptors: Descriptors) {
+    this.#machine = machine;
+    this.#descriptors = descriptors;
   }
 
   async mapCreate(attr: MapCreateAttr): Promise<Fd> {
-    const objects = this.#objects;
+    const { objects, memory, cpus, surroundings } = this.#machine;
+    const descriptors = this.#descriptors;
     const typed = attr.btfKeyTypeId || attr.btfValueTypeId;
     const id = objects.newId('map');
-    const map = new KernelMap(this.#memory, id, attr, this.#cpus, surroundingsOf(objects));
+    const map = new KernelMap(memory, id, attr, cpus, mapCaller(descriptors, {}), surroundings);
     let btf: KernelBtf | undefined;
     try {
-      btf = typed ? objects.get(attr.btfFd ?? 0, 'btf', 'BPF_MAP_CREATE') : undefined;
+      btf = typed ? descriptors.get(attr.btfFd ?? 0, 'btf', 'BPF_MAP_CREATE') : undefined;
       if (btf) checkTypes(btf.btf, attr);
     } catch (error) {
       map.destroy();
       throw error;
     }
     const held = btf && objects.hold(btf);
-    return objects.add('map', { id, map, attr, btf }, () => {
+    return descriptors.create('map', { id, map, attr, btf }, () => {
       map.destroy();
       if (held) objects.drop(held);
     });
@@ -55,8 +51,8 @@ export class KernelMaps implements MapCommands {
 
   /** The map behind a descriptor that may do what is asked: `read`, `write` or both. */
   #map(fd: Fd, command: string, ...asked: readonly ('read' | 'write')[]): KernelMap {
-    const { map } = this.#objects.get(fd, 'map', command);
-    const mode = this.#objects.mode(fd);
+    const { map } = this.#descriptors.get(fd, 'map', command);
+    const { mode } = this.#descriptors.file(fd, command);
     if (asked.includes('read') && mode & MapFlag.Wronly) {
       throw new BpfError(command, Errno.EPERM, `descriptor ${fd} was opened to write only`);
     }
@@ -64,6 +60,10 @@ export class KernelMaps implements MapCommands {
       throw new BpfError(command, Errno.EPERM, `descriptor ${fd} was opened to read only`);
     }
     return map;
+  }
+
+  #caller(fd: Fd): MapCaller {
+    return mapCaller(this.#descriptors, this.#descriptors.file(fd, 'BPF_MAP_UPDATE_ELEM'));
   }
 
   async mapLookupElem(fd: Fd, key: Uint8Array, flags = 0): Promise<Uint8Array> {
@@ -75,7 +75,7 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapUpdateElem(fd: Fd, key: Uint8Array, value: Uint8Array, flags = 0): Promise<void> {
-    this.#map(fd, 'BPF_MAP_UPDATE_ELEM', 'write').update(key, value, flags, fd);
+    this.#map(fd, 'BPF_MAP_UPDATE_ELEM', 'write').update(key, value, flags, this.#caller(fd));
   }
 
   async mapDeleteElem(fd: Fd, key: Uint8Array): Promise<void> {
@@ -115,7 +115,8 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapUpdateBatch(fd: Fd, elements: MapElements, options: MapBatchOptions = {}): Promise<void> {
-    updateBatch(this.#map(fd, 'BPF_MAP_UPDATE_BATCH', 'write'), elements, options);
+    const map = this.#map(fd, 'BPF_MAP_UPDATE_BATCH', 'write');
+    updateBatch(map, elements, options, this.#caller(fd));
   }
 
   async mapDeleteBatch(
@@ -131,7 +132,7 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapInfo(fd: Fd): Promise<MapInfo> {
-    const { map, attr, btf } = this.#objects.get(fd, 'map', 'BPF_OBJ_GET_INFO_BY_FD');
+    const { map, attr, btf } = this.#descriptors.get(fd, 'map', 'BPF_OBJ_GET_INFO_BY_FD');
     return {
       id: map.id,
       type: map.type,
@@ -148,12 +149,14 @@ export class KernelMaps implements MapCommands {
       ifindex: 0,
       memlock: map.memlock,
       frozen: map.frozen,
-      ...(map.owner === undefined ? {} : { ownerProgType: map.owner, ownerJited: this.#jited }),
+      ...(map.owner === undefined
+        ? {}
+        : { ownerProgType: map.owner, ownerJited: this.#machine.installer.engine === 'jit' }),
     };
   }
 
   async mapGetNextId(id: number): Promise<number> {
-    return this.#objects.nextId('map', id, 'BPF_MAP_GET_NEXT_ID');
+    return this.#machine.objects.nextId('map', id, 'BPF_MAP_GET_NEXT_ID');
   }
 
   async mapGetFdById(id: number, openFlags = 0): Promise<Fd> {
@@ -162,6 +165,6 @@ export class KernelMaps implements MapCommands {
     if (openFlags & ~modes || (openFlags & modes) === modes) {
       throw new BpfError(command, Errno.EINVAL, `flags ${openFlags} mean nothing here`);
     }
-    return this.#objects.openId('map', id, command, openFlags);
+    return this.#descriptors.open(this.#machine.objects.byId('map', id, command), openFlags);
   }
 }

@@ -1,7 +1,8 @@
-// Kernel objects and who holds them: descriptors, programs that use a map, program arrays. An object goes when its
-// last holder does. Ids only grow, as in Linux until they wrap.
+// Kernel objects and who holds them: descriptors, pins, links, programs that use a map, slots of maps. An object goes when
+// its last holder does. Some holders are users (descriptors and pins: Linux's `usercnt`): a program array whose last user
+// goes lets go of its programs, although programs may hold it still. Ids only grow, as in Linux until they wrap.
 
-import type { Fd, MapCreateAttr } from '../bpf/bpf.js';
+import type { MapCreateAttr } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import type { KernelMap } from './maps/index.js';
 import type { KernelBtf, KernelProgram } from './program.js';
@@ -26,7 +27,7 @@ export interface PerfBufferObject {
   readonly address: number;
 }
 
-interface Kinds {
+export interface Kinds {
   map: KernelMapObject;
   program: KernelProgram;
   btf: KernelBtf;
@@ -34,7 +35,7 @@ interface Kinds {
   'perf buffer': PerfBufferObject;
 }
 
-type Kind = keyof Kinds;
+export type Kind = keyof Kinds;
 /** The kinds that have ids. */
 export type NumberedKind = Exclude<Kind, 'stats' | 'perf buffer'>;
 export type KernelObject = Kinds[Kind];
@@ -46,72 +47,39 @@ interface Entry {
   readonly object: KernelObject;
   readonly destroy: () => void;
   holders: number;
-  /** Those of the holders that are descriptors. */
-  descriptors: number;
+  /** Those of the holders that are users. */
+  users: number;
 }
 
-/** Linux's descriptors 0 to 2 are taken in every process. */
-const FIRST_FD = 3;
-
-export class ObjectTable {
-  readonly #byFd = new Map<Fd, Entry>();
+/** The objects of one kernel, whosever descriptors lead to them. */
+export class Objects {
   readonly #entries = new Map<KernelObject, Entry>();
-  /** MapFlag.Rdonly or Wronly of the descriptors that were opened with it. */
-  readonly #modes = new Map<Fd, number>();
-  readonly #free: Fd[] = [];
   readonly #ids: Readonly<Record<NumberedKind, IdTable>> = {
     map: new IdTable(),
     program: new IdTable(),
     btf: new IdTable(),
   };
-  #next = FIRST_FD;
 
   /** The id that the next object of this kind will have; it is taken when one is added with it. */
   newId(kind: NumberedKind): number {
     return this.#ids[kind].next;
   }
 
-  /** A new object with one holder, its descriptor. `destroy` runs when the last holder goes. */
-  add<K extends Kind>(kind: K, object: Kinds[K], destroy: () => void): Fd {
-    const entry: Entry = { kind, object, destroy, holders: 0, descriptors: 0 };
+  /** A new object, which nobody holds yet. `destroy` runs when the last holder goes. */
+  add<K extends Kind>(kind: K, object: Kinds[K], destroy: () => void): void {
+    const entry: Entry = { kind, object, destroy, holders: 0, users: 0 };
     this.#entries.set(object, entry);
-    if (isNumbered(entry.kind)) this.#ids[entry.kind].add(object.id, entry);
-    return this.#open(entry);
+    if (isNumbered(entry.kind)) this.#ids[entry.kind].add(object.id, object);
   }
 
-  #open(entry: Entry): Fd {
-    const fd = this.#free.pop() ?? this.#next++;
-    this.#byFd.set(fd, entry);
-    entry.holders++;
-    entry.descriptors++;
-    return fd;
+  #entry(object: KernelObject): Entry {
+    const entry = this.#entries.get(object);
+    if (!entry) throw new Error('the object is gone');
+    return entry;
   }
 
-  /** The object of `kind` behind a descriptor, if that is what it is. */
-  find<K extends Kind>(fd: Fd, kind: K): Kinds[K] | undefined {
-    const entry = this.#byFd.get(fd);
-    return entry?.kind === kind ? (entry.object as Kinds[K]) : undefined;
-  }
-
-  /** Whether there is anything behind a descriptor. */
-  has(fd: Fd): boolean {
-    return this.#byFd.has(fd);
-  }
-
-  /** The same, or EBADF (no such descriptor) or EINVAL (of another kind), as Linux answers. */
-  get<K extends Kind>(fd: Fd, kind: K, command: string): Kinds[K] {
-    const found = this.kind(fd, command);
-    if (found !== kind) {
-      throw new BpfError(command, Errno.EINVAL, `descriptor ${fd} is a ${found}, not a ${kind}`);
-    }
-    return this.#byFd.get(fd)?.object as Kinds[K];
-  }
-
-  /** What is behind a descriptor; EBADF for nothing. */
-  kind(fd: Fd, command: string): Kind {
-    const entry = this.#byFd.get(fd);
-    if (!entry) throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is not open`);
-    return entry.kind;
+  kindOf(object: KernelObject): Kind {
+    return this.#entry(object).kind;
   }
 
   /** The id after `id` among the objects that exist; ENOENT after the last. */
@@ -121,25 +89,16 @@ export class ObjectTable {
     return next;
   }
 
-  /** One descriptor more of the object with this id; ENOENT without one. */
-  openId(kind: NumberedKind, id: number, command: string, mode = 0): Fd {
-    const entry = this.#ids[kind].get(id);
-    if (!entry) throw new BpfError(command, Errno.ENOENT, `there is no ${kind} with id ${id}`);
-    const fd = this.#open(entry);
-    if (mode) this.#modes.set(fd, mode);
-    return fd;
-  }
-
-  /** MapFlag.Rdonly or Wronly when the descriptor was opened with it. */
-  mode(fd: Fd): number {
-    return this.#modes.get(fd) ?? 0;
+  /** The object with this id; ENOENT without one. */
+  byId<K extends NumberedKind>(kind: K, id: number, command: string): Kinds[K] {
+    const object = this.#ids[kind].get(id);
+    if (!object) throw new BpfError(command, Errno.ENOENT, `there is no ${kind} with id ${id}`);
+    return object as Kinds[K];
   }
 
   /** One holder more. */
   hold<T extends KernelObject>(object: T): T {
-    const entry = this.#entries.get(object);
-    if (!entry) throw new Error('the object is gone');
-    entry.holders++;
+    this.#entry(object).holders++;
     return object;
   }
 
@@ -152,15 +111,19 @@ export class ObjectTable {
     entry.destroy();
   }
 
-  close(fd: Fd): void {
-    const entry = this.#byFd.get(fd);
-    if (!entry) throw new BpfError('close', Errno.EBADF, `descriptor ${fd} is not open`);
-    this.#byFd.delete(fd);
-    this.#modes.delete(fd);
-    this.#free.push(fd);
-    entry.descriptors--;
-    if (entry.kind === 'map') (entry.object as KernelMapObject).map.released(fd, entry.descriptors === 0);
-    this.drop(entry.object);
+  /** One holder more, who is a user. */
+  use<T extends KernelObject>(object: T): T {
+    const entry = this.#entry(object);
+    entry.users++;
+    entry.holders++;
+    return object;
+  }
+
+  /** One user less. */
+  unuse(object: KernelObject): void {
+    const entry = this.#entry(object);
+    if (--entry.users === 0 && entry.kind === 'map') (object as KernelMapObject).map.unused();
+    this.drop(object);
   }
 
   /** Number of objects that exist, for tests of lifetimes. */
@@ -171,22 +134,22 @@ export class ObjectTable {
 
 /** The objects of one kind by id; `order` ascends. */
 class IdTable {
-  readonly #entries = new Map<number, Entry>();
+  readonly #objects = new Map<number, KernelObject>();
   readonly #order: number[] = [];
   next = 1;
 
-  get(id: number): Entry | undefined {
-    return this.#entries.get(id);
+  get(id: number): KernelObject | undefined {
+    return this.#objects.get(id);
   }
 
-  add(id: number, entry: Entry): void {
-    this.#entries.set(id, entry);
+  add(id: number, object: KernelObject): void {
+    this.#objects.set(id, object);
     this.#order.push(id);
     this.next = id + 1;
   }
 
   delete(id: number): void {
-    this.#entries.delete(id);
+    this.#objects.delete(id);
     this.#order.splice(this.#place(id), 1);
   }
 

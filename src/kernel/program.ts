@@ -46,6 +46,8 @@ export interface ProgramParts {
   readonly runnable: RunnableProgram;
   /** Seconds since the epoch. */
   readonly loadedAt: number;
+  /** Of whoever loaded it. */
+  readonly uid: number;
 }
 
 /** Bytes of `struct bpf_prog` before the instructions, in Linux 6.18 on 64-bit machines. */
@@ -81,7 +83,7 @@ export class KernelProgram {
   }
 
   get info(): ProgInfo {
-    const { id, type, name, tag, gplCompatible, maps, btf, loadedAt, runnable, xlated } = this.parts;
+    const { id, type, name, tag, gplCompatible, maps, btf, loadedAt, uid, runnable, xlated } = this.parts;
     return {
       id,
       type,
@@ -93,7 +95,7 @@ export class KernelProgram {
       mapIds: [...maps, ...this.#bound].map((map) => map.id),
       btfId: btf?.id ?? 0,
       loadedAt,
-      uid: 0,
+      uid,
       memlock: Math.ceil((HEADER + xlated.length) / PAGE) * PAGE,
       verifiedInsns: 0,
       attachBtfObjId: 0,

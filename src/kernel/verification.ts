@@ -4,10 +4,11 @@
 import type { Fd, ProgLoadAttr } from '../bpf/bpf.js';
 import { BpfError, type Errno } from '../bpf/errno.js';
 import type { AttachType } from '../bpf/types.js';
+import type { Descriptors } from './descriptors.js';
 import { LOAD } from './load-checks.js';
 import type { KernelMap } from './maps/index.js';
 import { POINTER_BASE } from './memory/memory.js';
-import type { KernelMapObject, ObjectTable } from './objects.js';
+import type { KernelMapObject } from './objects.js';
 import { kernelTypes } from './types/index.js';
 import { type Environment, type Verdict, type VerifierMap, verify } from './verifier/index.js';
 import { recordOf } from './verifier/records.js';
@@ -51,10 +52,14 @@ function shapeOf(map: KernelMap): VerifierMap {
 }
 
 /** Verifies a load; what is rejected throws a BpfError with the log. An accepted one returns the log that was asked for. */
-export async function verifyLoad(attr: ProgLoadAttr, objects: ObjectTable, cpus: number): Promise<Verdict> {
+export async function verifyLoad(
+  attr: ProgLoadAttr,
+  descriptors: Descriptors,
+  cpus: number,
+): Promise<Verdict> {
   const maps = new Map<KernelMap, VerifierMap>();
   const map = (fd: Fd) => {
-    const object = objects.find(fd, 'map');
+    const object = descriptors.find(fd, 'map');
     return object && describe(object, maps);
   };
   const program = {
@@ -65,7 +70,7 @@ export async function verifyLoad(attr: ProgLoadAttr, objects: ObjectTable, cpus:
   };
   const environment = (logLevel: number): Environment => ({
     map,
-    btf: (fd) => objects.find(fd, 'btf')?.btf,
+    btf: (fd) => descriptors.find(fd, 'btf')?.btf,
     kernelTypes,
     capabilities: root,
     cpus,

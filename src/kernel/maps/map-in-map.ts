@@ -7,7 +7,14 @@ import { arrayMemlock } from './array.js';
 import { accessFlags, type MapShape, type MapTypeDefinition } from './definition.js';
 import { bucketBytes, elementBytes, hashHeader, hashMemlock, refuseHash } from './hash.js';
 import type { KernelMap } from './map.js';
-import { type MapReference, type References, type ReferringMap, u32At, u32Bytes } from './references.js';
+import {
+  type MapCaller,
+  type MapReference,
+  type References,
+  type ReferringMap,
+  u32At,
+  u32Bytes,
+} from './references.js';
 import { refuseSlots, Slots, slotFlags } from './slots.js';
 
 /** Types that know no equality (map_meta_equal), so that they cannot be inside another map. */
@@ -46,8 +53,8 @@ function difference(model: KernelMap, map: KernelMap): string | undefined {
 }
 
 /** The map behind a descriptor, if it may be put into `outer`. */
-function innerMap(outer: ReferringMap, fd: number, command: string): MapReference {
-  const found = outer.surroundings.map(fd, command);
+function innerMap(outer: ReferringMap, fd: number, command: string, by: MapCaller): MapReference {
+  const found = by.map(fd, command);
   const wrong = outer.inner && difference(outer.inner, found.map);
   if (wrong) throw new BpfError(command, Errno.EINVAL, `the map to put in ${wrong}`);
   return found;
@@ -86,9 +93,9 @@ class HashedMaps implements References {
     return u32Bytes(held.id);
   }
 
-  update(key: number, value: Uint8Array, flags: number): void {
+  update(key: number, value: Uint8Array, flags: number, by: MapCaller): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
-    const map = innerMap(this.#map, u32At(value), command);
+    const map = innerMap(this.#map, u32At(value), command, by);
     const before = this.#at(key);
     this.#map.memory.setU32(this.#value, map.address);
     const { address } = this.#map;
@@ -137,7 +144,7 @@ export const arrayOfMaps: MapTypeDefinition = {
   percpu: false,
   btf: 'none',
   holdsMaps: true,
-  references: (map) => new Slots(map, (fd, command) => innerMap(map, fd, command)),
+  references: (map) => new Slots(map, (fd, command, by) => innerMap(map, fd, command, by)),
   refuse: (shape) => refuseSlots(shape, 'an array of maps'),
   memlock: (shape) => arrayMemlock(shape, 0),
 };

@@ -8,7 +8,7 @@ import { type KernelMemory, layout } from '../memory/memory.js';
 import type { MapTypeDefinition } from './definition.js';
 import { refuseEmpty, round8 } from './definition.js';
 import { refuseModel } from './map-in-map.js';
-import type { MapSurroundings, References, ReferringMap } from './references.js';
+import type { MapCaller, MapSurroundings, References, ReferringMap } from './references.js';
 import { mapTypeDefinition } from './table.js';
 
 /** The runtime's functions that are used here. Addresses come back as signed 32 bits. */
@@ -82,22 +82,24 @@ function validate(attr: MapCreateAttr): MapTypeDefinition {
   return definition;
 }
 
-/** Nothing is around: every descriptor is none. */
-const nothing: MapSurroundings = {
+/** Nobody in particular: every descriptor is none. */
+const nobody: MapCaller = {
+  file: {},
   program: closed,
   map: closed,
   perfEvent: closed,
-  hasDevice: () => false,
   isOpen: () => false,
 };
+
+const nothing: MapSurroundings = { hasDevice: () => false };
 
 function closed(fd: Fd, command: string): never {
   throw new BpfError(command, Errno.EBADF, `descriptor ${fd} is not open`);
 }
 
 /** What a map of maps is created with: a map that is like those to be put in. */
-function modelOf(attr: MapCreateAttr, surroundings: MapSurroundings): KernelMap {
-  const { map } = surroundings.map(attr.innerMapFd ?? 0, 'BPF_MAP_CREATE');
+function modelOf(attr: MapCreateAttr, by: MapCaller): KernelMap {
+  const { map } = by.map(attr.innerMapFd ?? 0, 'BPF_MAP_CREATE');
   const refusal = refuseModel(map);
   if (refusal) refuse(refusal.errno, refusal.detail);
   return map;
@@ -144,6 +146,7 @@ export class KernelMap {
     id: number,
     attr: MapCreateAttr,
     cpus: number,
+    by: MapCaller = nobody,
     surroundings: MapSurroundings = nothing,
   ) {
     this.definition = validate(attr);
@@ -156,7 +159,7 @@ export class KernelMap {
     const flags = attr.flags ?? 0;
     this.#mode = flags & (MapFlag.Rdonly | MapFlag.Wronly);
     this.flags = (flags & ~this.#mode) | (this.definition.impliedFlags ?? 0);
-    this.inner = this.definition.holdsMaps ? modelOf(attr, surroundings) : undefined;
+    this.inner = this.definition.holdsMaps ? modelOf(attr, by) : undefined;
     this.transferSize = this.definition.percpu ? round8(attr.valueSize) * cpus : attr.valueSize;
     this.#memory = memory;
     this.#runtime = memory.runtime as unknown as MapRuntime;
@@ -268,8 +271,8 @@ export class KernelMap {
     return this.#memory.read(to, this.transferSize);
   }
 
-  /** Sets the value of a key; `flags` is an UpdateFlag. Where values stand for objects, it is a descriptor. `by` is the map's own. */
-  update(key: Uint8Array, value: Uint8Array, flags = 0, by: Fd = -1): void {
+  /** Sets the value of a key; `flags` is an UpdateFlag. Where values stand for objects, it is a descriptor of `by`. */
+  update(key: Uint8Array, value: Uint8Array, flags = 0, by: MapCaller = nobody): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     this.#mayWrite(command);
     this.#checkValue(command, value);
@@ -329,9 +332,14 @@ export class KernelMap {
     this.#frozen = true;
   }
 
-  /** A descriptor of this map was closed, maybe the last one: some types then let go of what is in them. */
-  released(fd: Fd, last: boolean): void {
-    this.#references?.released?.(fd, last);
+  /** An open file of this map was closed: some types then let go of what came in by it. */
+  closed(file: object): void {
+    this.#references?.closed?.(file);
+  }
+
+  /** The last descriptor or pin is gone: some types then let go of what is in them. */
+  unused(): void {
+    this.#references?.unused?.();
   }
 
   /** Gives the memory back. Programs must not refer to the map any more; nor may it be used. */

@@ -282,26 +282,28 @@ describe('program arrays', () => {
   const programs = new Map(
     [reference(10, 6), reference(11, 6), reference(12, 5)].map((p) => [p.id + 100, p]),
   );
+  const caller = {
+    file: {},
+    program(fd: number) {
+      const found = programs.get(fd);
+      if (!found) throw new Error(`no program ${fd}`);
+      return found;
+    },
+    map: () => none(),
+    perfEvent: () => none(),
+    isOpen: () => false,
+  };
   const make = () =>
-    new KernelMap(memory, 1, { type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: 3 }, cpus, {
-      program(fd) {
-        const found = programs.get(fd);
-        if (!found) throw new Error(`no program ${fd}`);
-        return found;
-      },
-      map: () => none(),
-      perfEvent: () => none(),
-      hasDevice: () => false,
-      isOpen: () => false,
-    });
+    new KernelMap(memory, 1, { type: MapType.ProgArray, keySize: 4, valueSize: 4, maxEntries: 3 }, cpus);
+  const put = (map: KernelMap, index: number, fd: number) => map.update(u32(index), u32(fd), 0, caller);
   const slot = (map: KernelMap, index: number) => memory.u32(lookup(map, index));
 
   test('a slot holds the address of the program, a lookup gives its id', () => {
     const map = make();
-    map.update(u32(1), u32(110));
+    put(map, 1, 110);
     expect([0, 1, 2].map((index) => slot(map, index))).toEqual([0, 0x10000a, 0]);
     expect(map.lookup(u32(1))).toEqual(u32(10));
-    map.update(u32(1), u32(111));
+    put(map, 1, 111);
     expect(slot(map, 1)).toBe(0x10000b);
     expect(Array.from(references)).toEqual([
       [10, 0],
@@ -310,15 +312,15 @@ describe('program arrays', () => {
     map.delete(u32(1));
     expect(slot(map, 1)).toBe(0);
     expect(references.get(11)).toBe(0);
-    map.update(u32(2), u32(110));
+    put(map, 2, 110);
     map.destroy();
     expect(references.get(10)).toBe(0);
   });
 
   test('all programs are of one type', () => {
     const map = make();
-    map.update(u32(0), u32(110));
-    expect(result(() => map.update(u32(1), u32(112)))).toBe(Errno.EINVAL);
+    put(map, 0, 110);
+    expect(result(() => put(map, 1, 112))).toBe(Errno.EINVAL);
     map.destroy();
   });
 });

@@ -1,22 +1,21 @@
 // BPF_MAP_TYPE_PERF_EVENT_ARRAY: perf events that bpf_perf_event_output sends to, one for each CPU usually. A slot in
 // linear memory holds the address of a PerfBuffer (runtime/maps/perf.ts).
 
-import type { Fd } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType } from '../../bpf/types.js';
 import { arrayMemlock } from './array.js';
 import type { MapTypeDefinition } from './definition.js';
-import type { ReferringMap } from './references.js';
+import type { MapCaller, ReferringMap } from './references.js';
 import { refuseSlots, Slots, slotFlags } from './slots.js';
 
-/** Perf events have no ids: what is in a slot cannot be asked for. They go with the descriptor that put them in. */
+/** Perf events have no ids: what is in a slot cannot be asked for. They go with the open file by which they were put in. */
 class PerfEvents extends Slots {
   readonly #map: ReferringMap;
-  /** The descriptor that was used, by slot. */
-  readonly #by = new Map<number, Fd>();
+  /** The open file that was used, by slot. */
+  readonly #by = new Map<number, object>();
 
   constructor(map: ReferringMap) {
-    super(map, (fd, command) => map.surroundings.perfEvent(fd, command));
+    super(map, (fd, command, by) => by.perfEvent(fd, command));
     this.#map = map;
   }
 
@@ -24,15 +23,15 @@ class PerfEvents extends Slots {
     throw new BpfError('BPF_MAP_LOOKUP_ELEM', Errno.ENOTSUPP);
   }
 
-  override update(key: number, value: Uint8Array, flags: number, by: Fd): void {
+  override update(key: number, value: Uint8Array, flags: number, by: MapCaller): void {
     super.update(key, value, flags, by);
-    this.#by.set(this.#map.memory.u32(key), by);
+    this.#by.set(this.#map.memory.u32(key), by.file);
   }
 
-  released(fd: Fd): void {
+  closed(file: object): void {
     if (this.#map.flags & MapFlag.PreserveElems) return;
     for (const [index, by] of this.#by) {
-      if (by !== fd) continue;
+      if (by !== file) continue;
       this.#by.delete(index);
       this.drop(index);
     }

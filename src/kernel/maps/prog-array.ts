@@ -1,7 +1,6 @@
 // BPF_MAP_TYPE_PROG_ARRAY: programs that bpf_tail_call jumps to. A slot in linear memory holds the address
 // of a Program (runtime/layout.ts), 0 when it is empty; programs cannot read it.
 
-import type { Fd } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapType, type ProgType } from '../../bpf/types.js';
 import { arrayMemlock } from './array.js';
@@ -15,8 +14,8 @@ function programs(map: ReferringMap): References {
     owner ??= type;
     return type === owner;
   };
-  const slots = new Slots(map, (fd, command) => {
-    const program = map.surroundings.program(fd, command);
+  const slots = new Slots(map, (fd, command, by) => {
+    const program = by.program(fd, command);
     if (claim(program.type)) return program;
     throw new BpfError(
       command,
@@ -24,11 +23,8 @@ function programs(map: ReferringMap): References {
       'the array holds programs of another type, and a tail call stays within one type',
     );
   });
-  // Programs that reach each other through the array also hold it: without a descriptor it lets them go.
-  const released = (_fd: Fd, last: boolean): void => {
-    if (last) slots.clear();
-  };
-  return Object.assign(slots, { claim, owner: () => owner, released });
+  // Programs that reach each other through the array also hold it: without a user it lets them go.
+  return Object.assign(slots, { claim, owner: () => owner, unused: () => slots.clear() });
 }
 
 export const progArray: MapTypeDefinition = {

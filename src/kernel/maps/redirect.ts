@@ -3,7 +3,13 @@
 
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { type AttachType, ProgType } from '../../bpf/types.js';
-import { type ProgramReference, type References, type ReferringMap, u32At } from './references.js';
+import {
+  type MapCaller,
+  type ProgramReference,
+  type References,
+  type ReferringMap,
+  u32At,
+} from './references.js';
 
 /** The runtime's functions that are used here. */
 interface RedirectRuntime {
@@ -14,7 +20,7 @@ interface RedirectRuntime {
 }
 
 /** Throws when there is nothing of number `target`, or not with a program (its descriptor, 0 for none) for key `key`. */
-type CheckTarget = (key: number, target: number, program: number, command: string) => void;
+type CheckTarget = (key: number, target: number, program: number, command: string, by: MapCaller) => void;
 
 export class RedirectElements implements References {
   readonly #map: ReferringMap;
@@ -48,15 +54,15 @@ export class RedirectElements implements References {
     return this.#map.memory.read(value, this.#map.valueSize);
   }
 
-  update(key: number, value: Uint8Array, flags: number): void {
+  update(key: number, value: Uint8Array, flags: number, by: MapCaller): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     const { memory, address } = this.#map;
     this.#map.check(command, this.#runtime.redirect_map_may_update(address, key, BigInt(flags)));
     const index = memory.u32(key);
     const target = u32At(value);
     const fd = value.length === 8 ? u32At(value, 4) | 0 : 0;
-    this.#check(index, target, fd, command);
-    const program = target !== 0 && fd > 0 ? this.#program(fd, command) : undefined;
+    this.#check(index, target, fd, command, by);
+    const program = target !== 0 && fd > 0 ? this.#program(fd, command, by) : undefined;
     memory.setU32(this.#value, target);
     memory.setU32(this.#value + 4, program?.id ?? 0);
     this.#map.check(command, this.#runtime.map_update_all(address, key, this.#value, BigInt(flags)));
@@ -64,9 +70,9 @@ export class RedirectElements implements References {
     this.#replace(index, program);
   }
 
-  #program(fd: number, command: string): ProgramReference {
+  #program(fd: number, command: string, by: MapCaller): ProgramReference {
     try {
-      const program = this.#map.surroundings.program(fd, command);
+      const program = by.program(fd, command);
       if (program.type === ProgType.Xdp && program.expectedAttachType === this.#attachType) return program;
       throw new BpfError(command, Errno.EINVAL, `program ${program.id} was not loaded for maps of this type`);
     } catch (error) {

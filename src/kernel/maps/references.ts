@@ -26,18 +26,24 @@ export interface MapReference extends Reference {
 }
 
 /**
- * What a map asks of the kernel around it. Descriptors that are not open, or of something else, throw a BpfError of
- * `command`: EBADF or EINVAL.
+ * Who uses a map: a process, by one of its descriptors. Descriptors that are not open, or of something else, throw a
+ * BpfError of `command`: EBADF or EINVAL.
  */
-export interface MapSurroundings {
+export interface MapCaller {
+  /** The open file of the map; what is put in may go with it. */
+  readonly file: object;
   program(fd: Fd, command: string): ProgramReference;
   map(fd: Fd, command: string): MapReference;
   /** A perf event that programs may send to: EBADF for anything else. */
   perfEvent(fd: Fd, command: string): Reference;
-  /** Whether there is a network device of this number. */
-  hasDevice(ifindex: number): boolean;
   /** Whether there is anything behind a descriptor. */
   isOpen(fd: Fd): boolean;
+}
+
+/** What a map asks of the kernel around it. */
+export interface MapSurroundings {
+  /** Whether there is a network device of this number. */
+  hasDevice(ifindex: number): boolean;
 }
 
 /** A map, as its elements see it. */
@@ -61,13 +67,14 @@ export interface ReferringMap {
 /** The commands on elements that are no plain bytes. A key is the address where it lies. */
 export interface References {
   lookup(key: number): Uint8Array;
-  /** `by` is the descriptor of the map that is used. */
-  update(key: number, value: Uint8Array, flags: number, by: Fd): void;
+  update(key: number, value: Uint8Array, flags: number, by: MapCaller): void;
   delete(key: number): void;
   /** Where there is no walk over keys: throws why. */
   nextKey?(): never;
-  /** A descriptor of the map was closed, maybe the last one: what goes with it. */
-  released?(fd: Fd, last: boolean): void;
+  /** An open file of the map was closed: what goes with it. */
+  closed?(file: object): void;
+  /** Nobody has a descriptor or a pin of the map any more: what goes with the last of them. */
+  unused?(): void;
   /** Lets go of everything. */
   clear(): void;
   /** Of a program array: the type of all programs in it and of those that use it; undefined before the first. */

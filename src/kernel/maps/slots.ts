@@ -6,7 +6,14 @@ import { MapFlag, UpdateFlag } from '../../bpf/types.js';
 import { layout } from '../memory/memory.js';
 import { refuseArray } from './array.js';
 import type { MapShape, Refusal } from './definition.js';
-import { type Reference, type References, type ReferringMap, u32At, u32Bytes } from './references.js';
+import {
+  type MapCaller,
+  type Reference,
+  type References,
+  type ReferringMap,
+  u32At,
+  u32Bytes,
+} from './references.js';
 
 /** Creation flags of arrays of descriptors. Programs can neither read nor write them. */
 export const slotFlags = MapFlag.NumaNode | MapFlag.Rdonly | MapFlag.Wronly;
@@ -18,13 +25,16 @@ export function refuseSlots(shape: MapShape, what: string): Refusal | undefined 
   return { errno: Errno.EINVAL, detail };
 }
 
-/** The slots of one map; `find` gives the object of a descriptor, or throws why it cannot be held here. */
+/** Gives the object of a caller's descriptor, or throws why it cannot be held here. */
+type Find = (fd: Fd, command: string, by: MapCaller) => Reference;
+
+/** The slots of one map. */
 export class Slots implements References {
   readonly #map: ReferringMap;
-  readonly #find: (fd: Fd, command: string) => Reference;
+  readonly #find: Find;
   readonly #held = new Map<number, Reference>();
 
-  constructor(map: ReferringMap, find: (fd: Fd, command: string) => Reference) {
+  constructor(map: ReferringMap, find: Find) {
     this.#map = map;
     this.#find = find;
   }
@@ -36,13 +46,13 @@ export class Slots implements References {
     return u32Bytes(held.id);
   }
 
-  update(key: number, value: Uint8Array, flags: number, _by: Fd): void {
+  update(key: number, value: Uint8Array, flags: number, by: MapCaller): void {
     const command = 'BPF_MAP_UPDATE_ELEM';
     if (flags !== UpdateFlag.Any) {
       throw new BpfError(command, Errno.EINVAL, `flags 0x${flags.toString(16)} mean nothing here`);
     }
     const index = this.#index(command, key);
-    const object = this.#find(u32At(value), command);
+    const object = this.#find(u32At(value), command, by);
     object.retain();
     this.#held.get(index)?.release();
     this.#held.set(index, object);

@@ -18,14 +18,14 @@ function refuseXskmap({ keySize, valueSize }: MapShape): Refusal | undefined {
 }
 
 function sockets(map: ReferringMap): References {
-  const elements = new RedirectElements(map, 0, (_key, fd, _program, command) => {
-    throw new BpfError(command, map.surroundings.isOpen(fd) ? Errno.ENOTSOCK : Errno.EBADF);
+  const elements = new RedirectElements(map, 0, (_key, fd, _program, command, by) => {
+    throw new BpfError(command, by.isOpen(fd) ? Errno.ENOTSOCK : Errno.EBADF);
   });
   return {
     lookup() {
       throw new BpfError('BPF_MAP_LOOKUP_ELEM', Errno.EOPNOTSUPP);
     },
-    update: (key, value, flags) => elements.update(key, value, flags),
+    update: (key, value, flags, by) => elements.update(key, value, flags, by),
     delete: (key) => elements.delete(key),
     clear: () => elements.clear(),
   };

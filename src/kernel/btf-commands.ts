@@ -1,0 +1,44 @@
+// The BTF commands of the emulated kernel.
+
+import { SkepError } from '../base/error.js';
+import type { BtfCommands, BtfInfo, Fd } from '../bpf/bpf.js';
+import { BpfError, Errno } from '../bpf/errno.js';
+import { Btf } from '../btf/index.js';
+import type { Descriptors } from './descriptors.js';
+
+export class KernelBtfs implements BtfCommands {
+  readonly #descriptors: Descriptors;
+
+  constructor(descriptors: Descriptors) {
+    this.#descriptors = descriptors;
+  }
+
+  async btfLoad(bytes: Uint8Array): Promise<Fd> {
+    let btf: Btf;
+    try {
+      btf = Btf.parse(bytes.slice());
+    } catch (error) {
+      if (error instanceof SkepError) throw new BpfError('BPF_BTF_LOAD', Errno.EINVAL, error.message);
+      throw error;
+    }
+    const id = this.#descriptors.objects.newId('btf');
+    return this.#descriptors.create('btf', { id, btf }, () => {});
+  }
+
+  async btfInfo(fd: Fd): Promise<BtfInfo> {
+    const { id, btf } = this.#descriptors.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD');
+    return { id, size: btf.bytes.length, name: '', kernelBtf: false };
+  }
+
+  async btfData(fd: Fd): Promise<Uint8Array> {
+    return this.#descriptors.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD').btf.bytes.slice();
+  }
+
+  async btfGetNextId(id: number): Promise<number> {
+    return this.#descriptors.objects.nextId('btf', id, 'BPF_BTF_GET_NEXT_ID');
+  }
+
+  async btfGetFdById(id: number): Promise<Fd> {
+    return this.#descriptors.open(this.#descriptors.objects.byId('btf', id, 'BPF_BTF_GET_FD_BY_ID'));
+  }
+}

@@ -1,0 +1,197 @@
+// The program commands of the emulated kernel: loading, running, and what is known of a program.
+
+import type {
+  Fd,
+  PacketBatch,
+  PacketBatchResult,
+  ProgDump,
+  ProgInfo,
+  ProgLoadAttr,
+  ProgTestRunAttr,
+  ProgTestRunResult,
+} from '../bpf/bpf.js';
+import { BpfError, Errno } from '../bpf/errno.js';
+import { programTag } from '../isa/tag.js';
+import type { Descriptors } from './descriptors.js';
+import { isGplCompatible } from './licenses.js';
+import { checkLineInfo } from './line-info.js';
+import { checkLoad, decodeAttr, LOAD, refuseLoad } from './load-checks.js';
+import type { KernelMachine, Task } from './machine.js';
+import type { KernelMap } from './maps/index.js';
+import type { Fault } from './memory/fault.js';
+import type { KernelMapObject, KernelObject } from './objects.js';
+import { dumpInstructions, KernelProgram } from './program.js';
+import { runBatch } from './programs/batch.js';
+import type { ProgramRun } from './programs/run.js';
+import { testRun } from './programs/test-run.js';
+import { resolve } from './resolve.js';
+import { verifyLoad } from './verification.js';
+
+export class KernelPrograms {
+  readonly #machine: KernelMachine;
+  readonly #descriptors: Descriptors;
+  readonly #task: Task;
+
+  constructor(machine: KernelMachine, descriptors: Descriptors, task: Task) {
+    this.#machine = machine;
+    this.#descriptors = descriptors;
+    this.#task = task;
+  }
+
+  async progLoad(attr: ProgLoadAttr): Promise<Fd> {
+    const machine = this.#machine;
+    const descriptors = this.#descriptors;
+    const { objects, installer, safety } = machine;
+    const definition = checkLoad(attr);
+    const verdict = safety === 'verify' ? await verifyLoad(attr, descriptors, machine.cpus) : undefined;
+    const insns = decodeAttr(attr);
+    const gplCompatible = isGplCompatible(attr.license);
+    const tag = programTag(insns, 'sha256');
+    const maps = new Map<KernelMap, KernelMapObject>();
+    const resolved = resolve(insns, machine.memory, (fd) => {
+      const object = descriptors.find(fd, 'map');
+      if (object) maps.set(object.map, object);
+      return object?.map;
+    });
+    const btf = attr.progBtfFd === undefined ? undefined : descriptors.get(attr.progBtfFd, 'btf', LOAD);
+    const slots = attr.instructions.length / 8;
+    const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
+    const xlated = dumpInstructions(insns, (fd) => descriptors.find(fd, 'map')?.id ?? 0);
+    // Held before the engine begins: whoever loads may close its descriptors meanwhile.
+    const held: KernelObject[] = [...maps.values(), ...(btf ? [btf] : [])].map((object) =>
+      objects.hold(object),
+    );
+    const dropAll = () => {
+      for (const object of held) objects.drop(object);
+    };
+    const installed = await installer
+      .install(resolved, definition, gplCompatible, safety === 'check')
+      .catch((error) => {
+        dropAll();
+        throw error;
+      });
+    const { address, runnable } = installed;
+    if (!resolved.maps.every((map) => map.claim(definition.type))) {
+      installer.uninstall(installed);
+      dropAll();
+      return refuseLoad('a program array holds programs of another type');
+    }
+    const id = objects.newId('program');
+    installer.setId(address, id);
+    const program = new KernelProgram({
+      id,
+      type: definition.type,
+      expectedAttachType: attr.expectedAttachType ?? 0,
+      name: attr.name ?? '',
+      tag,
+      gplCompatible,
+      insns: resolved.insns,
+      xlated,
+      maps: resolved.maps,
+      held,
+      btf,
+      funcInfo: attr.funcInfo?.slice(),
+      lineInfo,
+      address,
+      runnable,
+      loadedAt: Math.floor(Date.now() / 1000),
+      uid: this.#task.uid,
+    });
+    machine.programs.set(address, program);
+    if (attr.log) attr.log.text = verdict?.log ?? '';
+    return descriptors.create('program', program, () => {
+      machine.programs.delete(address);
+      installer.uninstall(installed);
+      dropAll();
+    });
+  }
+
+  async progBindMap(prog: Fd, map: Fd): Promise<void> {
+    const command = 'BPF_PROG_BIND_MAP';
+    const program = this.#descriptors.get(prog, 'program', command);
+    const object = this.#descriptors.get(map, 'map', command);
+    if (program.bind(object.map)) program.parts.held.push(this.#machine.objects.hold(object));
+  }
+
+  async progInfo(fd: Fd): Promise<ProgInfo> {
+    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').info;
+  }
+
+  async progDump(fd: Fd): Promise<ProgDump> {
+    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').dump;
+  }
+
+  async progGetNextId(id: number): Promise<number> {
+    return this.#machine.objects.nextId('program', id, 'BPF_PROG_GET_NEXT_ID');
+  }
+
+  async progGetFdById(id: number): Promise<Fd> {
+    return this.#descriptors.open(this.#machine.objects.byId('program', id, 'BPF_PROG_GET_FD_BY_ID'));
+  }
+
+  async enableStats(type: number): Promise<Fd> {
+    if (type !== 0) {
+      throw new BpfError('BPF_ENABLE_STATS', Errno.EINVAL, `there are no statistics of type ${type}`);
+    }
+    return this.#descriptors.create('stats', { id: 0, stats: true }, this.#machine.keepStats());
+  }
+
+  /** How a program runs by a command of this process. */
+  #run(program: KernelProgram): ProgramRun {
+    const machine = this.#machine;
+    const task = this.#task;
+    const { runnable, expectedAttachType } = program.parts;
+    return {
+      memory: machine.memory,
+      arena: machine.arena,
+      program: {
+        codeSize: runnable.codeSize,
+        run: (frames, from, count, stride, budget) =>
+          machine.as(task, () => runnable.run(frames, from, count, stride, budget)),
+        prepare: (runs) => runnable.prepare(runs),
+        dispose: () => {},
+      },
+      expectedAttachType,
+      budget: machine.budget,
+      now: () => performance.now() * 1e6,
+      withClock: (clock, body) => machine.withClock(clock, body),
+      explain: (fault) => this.#explain(fault, program),
+    };
+  }
+
+  /** The fault may be in a program that was tail-called. */
+  #explain(fault: Fault, started: KernelProgram) {
+    return (this.#machine.programs.get(fault.program) ?? started).explain(fault);
+  }
+
+  async progTestRun(fd: Fd, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {
+    const program = this.#descriptors.get(fd, 'program', 'BPF_PROG_TEST_RUN');
+    return this.#during(program, async () => {
+      const result = await testRun(this.#run(program), attr);
+      const runs = attr.repeat || 1;
+      this.#machine.count(program, runs, result.duration * runs);
+      return result;
+    });
+  }
+
+  async progRunBatch(fd: Fd, batch: PacketBatch): Promise<PacketBatchResult> {
+    const program = this.#descriptors.get(fd, 'program', 'BPF_PROG_TEST_RUN');
+    return this.#during(program, async () => {
+      const result = await runBatch(this.#run(program), batch);
+      this.#machine.count(program, batch.count - result.faults.length, result.duration);
+      return result;
+    });
+  }
+
+  /** Runs of a program: it stays until they have ended, and then whoever waits for records is woken. */
+  async #during<T>(program: KernelProgram, run: () => Promise<T>): Promise<T> {
+    const { objects } = this.#machine;
+    objects.hold(program);
+    try {
+      return await run();
+    } finally {
+      objects.drop(program);
+      this.#machine.wake();
+    }
+  }
+}
