@@ -57,6 +57,8 @@ export interface TraceEvent {
   timestamp: bigint;
   /** The printed text, without a trailing newline. */
   text: string;
+  /** Lines of this CPU that came after the one before and are lost, because they were not taken in time. */
+  lost?: number;
 }
 
 export interface BtfLoadOptions {
@@ -202,7 +204,10 @@ export interface Bpf
     Hooks {
   /** Number of possible CPUs: the number of slots in a per-CPU value. */
   possibleCpus(): Promise<number>;
-  /** Calls `listener` for each event from now on; disposing ends that. */
+  /**
+   * Calls `listener` for each event from now on; disposing ends that. A kernel that is elsewhere waits for a promise that the
+   * listener gives back, and keeps what happens meanwhile as long as there is room.
+   */
   trace(listener: (event: TraceEvent) => void): Promise<Disposable>;
   /** A descriptor of a cgroup, network namespace or pinned iterator by its path, for the commands that take one. */
   open(path: string): Promise<Fd>;

@@ -81,6 +81,8 @@ export interface CapturedPacket {
   time: bigint;
   /** From the Ethernet header on. */
   data: Uint8Array;
+  /** Packets before this one that are lost, because they were not taken in time. */
+  lost?: number;
 }
 
 /**
