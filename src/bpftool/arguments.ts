@@ -3,8 +3,8 @@
 
 import { ToolError } from './tool-error.js';
 
-/** Whether `word` is a keyword or the beginning of it. */
-export const isPrefix = (word: string, keyword: string): boolean => word !== '' && keyword.startsWith(word);
+/** Whether `word` is a keyword or the beginning of it; an empty word begins all of them. */
+export const isPrefix = (word: string, keyword: string): boolean => keyword.startsWith(word);
 
 export class Arguments {
   readonly #words: readonly string[];
@@ -51,12 +51,23 @@ export class Arguments {
     return true;
   }
 
+  /** Fails with this exit status unless at least so many words are left. */
+  require(count: number, status?: number): void {
+    if (this.left >= count) return;
+    throw new ToolError(`'${this.last ?? ''}' needs at least ${count} arguments, ${this.left} found`, status);
+  }
+
+  /** The error for a word that has no business here. */
+  unexpected(): ToolError {
+    return new ToolError(`what is '${this.peek ?? ''}'?`);
+  }
+
   /** Takes so many words without looking. */
   skip(count = 1): void {
     this.#at += count;
   }
 
-  /** The words before the next one that were taken, last first: `what is 'id'?` names the last. */
+  /** The word that was taken last. */
   get last(): string | undefined {
     return this.#words[this.#at - 1];
   }

@@ -9,6 +9,8 @@ export interface Host {
   readonly name: string;
   /** The tool's own version, as `version` prints it. */
   readonly version: string;
+  /** The user's working directory, from which paths in the kernel's file systems are meant. */
+  readonly directory: string;
   /** Writes to standard output. Resolves when more may be written (a slow reader holds the writer back). */
   out(data: string | Uint8Array): Promise<void>;
   /** Writes to standard error. */

@@ -30,8 +30,11 @@ export type Json = Scalar | readonly Json[] | { readonly [name: string]: Json | 
 export class JsonWriter {
   readonly #write: (text: string) => void;
   readonly #pretty: boolean;
-  #depth = 0;
+  /** The closing brackets of what is open. */
+  readonly #open: ('}' | ']')[] = [];
   #separator = '';
+  /** A name was written, and its value was not yet. */
+  #named = false;
 
   constructor(write: (text: string) => void, pretty: boolean) {
     this.#write = write;
@@ -41,29 +44,29 @@ export class JsonWriter {
   #endOfRecord(): void {
     this.#write(this.#separator);
     this.#separator = ',';
+    this.#named = false;
   }
 
   #endOfLine(): void {
-    if (this.#pretty) this.#write(`\n${INDENT.repeat(this.#depth)}`);
+    if (this.#pretty) this.#write(`\n${INDENT.repeat(this.#open.length)}`);
   }
 
-  #begin(bracket: string): void {
+  #begin(bracket: string, closing: '}' | ']'): void {
     this.#endOfRecord();
     this.#write(bracket);
-    this.#depth++;
+    this.#open.push(closing);
     this.#separator = '';
   }
 
-  #end(bracket: string): void {
-    if (this.#depth === 0) throw new Error('nothing is open');
-    this.#depth--;
+  #end(bracket: '}' | ']'): void {
+    if (this.#open.pop() !== bracket) throw new Error(`there is no ${bracket} to write`);
     if (this.#separator !== '') this.#endOfLine();
     this.#write(bracket);
     this.#separator = ',';
   }
 
   startObject(): void {
-    this.#begin('{');
+    this.#begin('{', '}');
   }
 
   endObject(): void {
@@ -71,7 +74,7 @@ export class JsonWriter {
   }
 
   startArray(): void {
-    this.#begin('[');
+    this.#begin('[', ']');
   }
 
   endArray(): void {
@@ -83,6 +86,7 @@ export class JsonWriter {
     this.#endOfRecord();
     this.#endOfLine();
     this.#separator = '';
+    this.#named = true;
     this.#write(`${quoted(name)}:${this.#pretty ? ' ' : ''}`);
   }
 
@@ -123,6 +127,19 @@ export class JsonWriter {
 
   /** How many arrays and objects are open. */
   get depth(): number {
-    return this.#depth;
+    return this.#open.length;
+  }
+
+  /** Whether a member is to be written next, and not a value. */
+  get inObject(): boolean {
+    return this.#open.at(-1) === '}' && !this.#named;
+  }
+
+  /** Ends arrays and objects until so many are open; what was named and got no value is null. */
+  endTo(depth: number): void {
+    while (this.#open.length > depth) {
+      if (this.#named) this.scalar(null);
+      this.#end(this.#open.at(-1) === '}' ? '}' : ']');
+    }
   }
 }

@@ -1,10 +1,12 @@
 // One run of the tool: what was asked for, where it is written, and what the commands share.
 
+import { SkepError } from '../base/error.js';
 import type { Bpf } from '../bpf/bpf.js';
+import { BpfError } from '../bpf/errno.js';
 import { type Arguments, isPrefix } from './arguments.js';
-import type { Host } from './host.js';
+import { FileError, type Host } from './host.js';
 import { JsonWriter } from './json-writer.js';
-import { ToolError, UsageRequest } from './tool-error.js';
+import { FAILED, statusOfErrno, ToolError, UsageRequest } from './tool-error.js';
 
 /** The options that stand before the object. */
 export interface ToolOptions {
@@ -47,20 +49,24 @@ export interface CommandTable {
 export class Tool {
   readonly host: Host;
   readonly options: ToolOptions;
+  /** The objects of the grammar. */
+  readonly objects: CommandTable;
   /** Where JSON goes; undefined when text is wanted. */
   readonly json: JsonWriter | undefined;
-  /** Inside `batch`, whose document holds those of the commands. */
-  inBatch = false;
+  /**
+   * The errno that a command left behind although it succeeded. `batch` takes it for a failure to read its file, as in
+   * bpftool, where looking for the processes that hold objects (`show`) leaves EBADF.
+   */
+  leftErrno = 0;
   #pending = '';
-  #wroteJson = false;
   #kernel: Promise<Bpf> | undefined;
 
-  constructor(host: Host, options: ToolOptions) {
+  constructor(host: Host, options: ToolOptions, objects: CommandTable) {
     this.host = host;
     this.options = options;
+    this.objects = objects;
     if (options.json) {
       this.json = new JsonWriter((text) => {
-        this.#wroteJson = true;
         this.#pending += text;
       }, options.pretty);
     }
@@ -70,6 +76,16 @@ export class Tool {
   get bpf(): Promise<Bpf> {
     this.#kernel ??= this.host.kernel();
     return this.#kernel;
+  }
+
+  /** A path in the kernel's file systems, from the root. */
+  path(path: string): string {
+    const parts: string[] = [];
+    for (const part of `${path.startsWith('/') ? '' : `${this.host.directory}/`}${path}`.split('/')) {
+      if (part === '..') parts.pop();
+      else if (part !== '' && part !== '.') parts.push(part);
+    }
+    return `/${parts.join('/')}`;
   }
 
   /** Text for standard output. It is written by `flush`, or when much has come together. */
@@ -88,7 +104,8 @@ export class Tool {
   /** `Error: ...` on standard error, or an object in the JSON document. */
   async error(message: string): Promise<void> {
     if (this.json) {
-      this.json.value({ error: message });
+      if (this.json.inObject) this.json.member('error', message);
+      else this.json.value({ error: message });
       return;
     }
     await this.flush();
@@ -116,11 +133,6 @@ export class Tool {
   done(): void {
     this.json?.scalar(null);
   }
-
-  /** Whether anything was written as JSON. */
-  get wroteJson(): boolean {
-    return this.#wroteJson;
-  }
 }
 
 /** Runs the command that the next word names, and tells what went wrong. Gives back the exit status. */
@@ -128,6 +140,7 @@ export async function runCommand(tool: Tool, table: CommandTable, args: Argument
   const word = args.peek;
   const command =
     word === undefined ? table.commands[0] : table.commands.find(({ name }) => isPrefix(word, name));
+  const depth = tool.json?.depth ?? 0;
   try {
     if (!command) throw new UsageRequest();
     args.skip(word === undefined ? 0 : 1);
@@ -137,10 +150,19 @@ export async function runCommand(tool: Tool, table: CommandTable, args: Argument
       await tool.usage(table);
       return error.status;
     }
-    if (error instanceof ToolError) {
-      await tool.error(error.message);
-      return error.status;
-    }
-    throw error;
+    const { message, status } = explained(error);
+    await tool.error(message);
+    return status;
+  } finally {
+    tool.json?.endTo(depth);
   }
+}
+
+/** What the user is told of an error, and the exit status. */
+function explained(error: unknown): { message: string; status: number } {
+  if (error instanceof ToolError) return error;
+  if (error instanceof BpfError) return { message: error.message, status: statusOfErrno(error.errno) };
+  if (error instanceof FileError) return { message: error.message, status: FAILED };
+  if (!(error instanceof SkepError)) throw error;
+  return { message: error.hint ? `${error.message}. ${error.hint}` : error.message, status: FAILED };
 }
