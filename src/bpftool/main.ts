@@ -20,6 +20,7 @@ const OBJECTS: CommandTable = {
     helpCommand,
     { name: 'batch', run: runBatch },
     object('prog', async () => (await import('./prog/index.js')).progCommands),
+    object('token', async () => (await import('./token.js')).tokenCommands),
     versionCommand,
   ],
   usage: usageText([
