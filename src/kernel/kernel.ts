@@ -1,8 +1,10 @@
 // The emulated kernel: bpf(2) without Linux. Objects behind descriptors, with ids and reference counts; programs
 // checked, compiled and run; everything that a program touches in one linear memory.
 
+import type { Machine } from '../bpf/machine.js';
 import { decode } from '../isa/decode.js';
 import { KernelMachine } from './machine.js';
+import { MachineCommands } from './net/commands.js';
 import type { EmulatedKernelOptions } from './options.js';
 import { KernelProcess } from './process.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
@@ -26,6 +28,9 @@ export interface ProcessOptions {
  * It is its own first process; `process` makes further ones, with descriptors of their own over the same objects.
  */
 export class EmulatedKernel extends KernelProcess {
+  /** What is around the kernel: its network devices. */
+  readonly surroundings: Machine = new MachineCommands(this.machine);
+
   constructor(options: EmulatedKernelOptions = {}) {
     super(new KernelMachine(options), { name: 'skep', pid: 1, uid: 0 });
   }

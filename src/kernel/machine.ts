@@ -4,11 +4,14 @@
 import { SkepError } from '../base/error.js';
 import type { Fd, TraceEvent } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
+import { makeTree } from './fs/layout.js';
+import type { FileTree } from './fs/tree.js';
 import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.js';
 import { Installer } from './install.js';
 import { LOAD } from './load-checks.js';
 import type { MapSurroundings } from './maps/index.js';
 import { KernelMemory, layout } from './memory/memory.js';
+import { Devices } from './net/devices.js';
 import { Objects } from './objects.js';
 import type { EmulatedKernelOptions, Safety } from './options.js';
 import type { KernelProgram } from './program.js';
@@ -49,7 +52,11 @@ export class KernelMachine {
   /** By address. */
   readonly programs = new Map<number, KernelProgram>();
   readonly waiters = new Set<Waiter>();
-  readonly surroundings: MapSurroundings = { hasDevice: () => false };
+  readonly files: FileTree = makeTree(this);
+  readonly devices = new Devices();
+  readonly surroundings: MapSurroundings = {
+    hasDevice: (ifindex) => this.devices.byIndex(ifindex) !== undefined,
+  };
   readonly #listeners = new Set<(event: TraceEvent) => void>();
   readonly #now: () => number;
   #clock: ((frame: number) => number) | undefined;

@@ -4,6 +4,7 @@
 
 import type { MapCreateAttr } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
+import type { FileReader } from './fs/nodes.js';
 import type { KernelMap } from './maps/index.js';
 import type { KernelBtf, KernelProgram } from './program.js';
 
@@ -27,20 +28,28 @@ export interface PerfBufferObject {
   readonly address: number;
 }
 
+/** An open file; a directory cannot be read. */
+export interface FileObject {
+  readonly id: 0;
+  readonly reader: FileReader | undefined;
+}
+
 export interface Kinds {
   map: KernelMapObject;
   program: KernelProgram;
   btf: KernelBtf;
   stats: StatsObject;
   'perf buffer': PerfBufferObject;
+  file: FileObject;
 }
 
 export type Kind = keyof Kinds;
 /** The kinds that have ids. */
-export type NumberedKind = Exclude<Kind, 'stats' | 'perf buffer'>;
+export type NumberedKind = Exclude<Kind, 'stats' | 'perf buffer' | 'file'>;
 export type KernelObject = Kinds[Kind];
 
-const isNumbered = (kind: Kind): kind is NumberedKind => kind !== 'stats' && kind !== 'perf buffer';
+export const isNumbered = (kind: Kind): kind is NumberedKind =>
+  kind !== 'stats' && kind !== 'perf buffer' && kind !== 'file';
 
 interface Entry {
   readonly kind: Kind;
@@ -87,6 +96,16 @@ export class Objects {
     const next = this.#ids[kind].after(id);
     if (next === undefined) throw new BpfError(command, Errno.ENOENT, `there is no ${kind} after ${id}`);
     return next;
+  }
+
+  /** All objects of a kind, by id. */
+  all<K extends NumberedKind>(kind: K): Iterable<Kinds[K]> {
+    return this.#ids[kind].all() as Iterable<Kinds[K]>;
+  }
+
+  /** The object with this id, if there is one. */
+  find<K extends NumberedKind>(kind: K, id: number): Kinds[K] | undefined {
+    return this.#ids[kind].get(id) as Kinds[K] | undefined;
   }
 
   /** The object with this id; ENOENT without one. */
@@ -140,6 +159,10 @@ class IdTable {
 
   get(id: number): KernelObject | undefined {
     return this.#objects.get(id);
+  }
+
+  all(): Iterable<KernelObject> {
+    return this.#objects.values();
   }
 
   add(id: number, object: KernelObject): void {
