@@ -10,7 +10,8 @@ const EXCLUDE_INGRESS = 1 << 4;
 
 export type Targets =
   /** `program`: id of the one that runs there first, 0 for none. */
-  { kind: 'cpu'; program: number } | { kind: 'devices'; devices: { ifindex: number; program: number }[] };
+  | { kind: 'cpu'; program: number }
+  | { kind: 'devices' | 'broadcast'; devices: { ifindex: number; program: number }[] };
 
 /** What of the kernel says where maps lead. */
 interface RedirectKernel {
