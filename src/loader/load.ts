@@ -4,7 +4,7 @@
 import { SkepError } from '../base/error.js';
 import type { Bpf, Fd, ProgLoadAttr } from '../bpf/bpf.js';
 import { BpfError } from '../bpf/errno.js';
-import { AttachType, ProgType, progTypeName } from '../bpf/types.js';
+import { AttachType, ProgFlag, ProgType, progTypeName } from '../bpf/types.js';
 import type { Btf } from '../btf/btf.js';
 import { CoreKind, relocateCore } from '../btf/core.js';
 import { explainUnknownSection, parseSectionName } from '../elf/sections.js';
@@ -27,6 +27,17 @@ export interface LoadOptions extends Partial<KernelFacts> {
   programs?: readonly string[];
   /** What the verifier is to log: 0 nothing, 1 branches, 2 every instruction, 4 statistics. */
   logLevel?: number;
+  /** Receives the verifier's log of each program that was loaded, when there is one to be had. */
+  onLog?: (program: ProgramSpec, log: string) => void;
+  /** Maps to use in place of those that the object defines, by the spec's name. They stay the caller's. */
+  existingMaps?: ReadonlyMap<string, Fd>;
+  /** The device that programs and maps are offloaded to, or that XDP programs are bound to for its metadata. */
+  device?: { ifindex: number; offload: boolean };
+  /**
+   * The directory in a bpf file system where maps are pinned that ask for it (LIBBPF_PIN_BY_NAME), or found again when an
+   * earlier load did that. Without it they are not.
+   */
+  pinDirectory?: string;
 }
 
 /** What the emulated kernel is, and what is assumed of a kernel that nothing is said about. */
@@ -57,11 +68,25 @@ export async function load(
   };
   try {
     const btfFd = await loadBtf(spec, kernel, track);
-    const mapFds = await createMaps(spec, kernel, track, { name, btfFd, facts });
+    const mapFds = await createMaps(spec, kernel, track, {
+      name,
+      btfFd,
+      facts,
+      present: options.existingMaps,
+      ifindex: options.device?.offload ? options.device.ifindex : undefined,
+      pinDirectory: options.pinDirectory,
+    });
     const programs = new Map<string, LoadedProgram>();
     for (const program of wanted) {
-      const attr = loadAttr(spec, program, mapFds, facts, btfFd, logLevel);
+      const attr = {
+        ...loadAttr(spec, program, mapFds, facts, btfFd, logLevel),
+        ...deviceAttr(program, options.device),
+      };
+      const log = { text: '' };
+      if (logLevel > 0) attr.log = log;
       const fd = track(await loadProgram(kernel, program, attr));
+      if (log.text !== '') options.onLog?.(program, log.text);
+      await bindConstants(spec, kernel, fd, mapFds);
       programs.set(program.name, new LoadedProgram(kernel, program, fd));
     }
     const programFds = new Map([...programs].map(([program, { fd }]) => [program, fd]));
@@ -78,6 +103,30 @@ export async function load(
     // The first error is the one that matters.
     await closeAll(kernel, fds).catch(() => {});
     throw error;
+  }
+}
+
+function deviceAttr(program: ProgramSpec, device: LoadOptions['device']): Partial<ProgLoadAttr> {
+  if (device === undefined) return {};
+  const { ifindex, offload } = device;
+  if (offload) return { ifindex };
+  if (program.type !== ProgType.Xdp) return {};
+  return { ifindex, flags: program.flags | ProgFlag.XdpDevBoundOnly };
+}
+
+/** Every program keeps the object's constants, whether it uses them or not; a kernel that cannot do that is none the worse. */
+async function bindConstants(
+  spec: CollectionSpec,
+  kernel: Bpf,
+  prog: Fd,
+  maps: ReadonlyMap<string, Fd>,
+): Promise<void> {
+  for (const map of spec.maps) {
+    const fd = maps.get(map.name);
+    if (map.section?.kind !== 'rodata' || fd === undefined) continue;
+    await kernel.progBindMap(prog, fd).catch((error: unknown) => {
+      if (!(error instanceof BpfError)) throw error;
+    });
   }
 }
 

@@ -3,11 +3,11 @@
 
 import { SkepError } from '../base/error.js';
 import type { Bpf, Fd, MapCreateAttr } from '../bpf/bpf.js';
-import { BpfError } from '../bpf/errno.js';
-import { MapType } from '../bpf/types.js';
+import { BpfError, Errno } from '../bpf/errno.js';
+import { MapFlag, MapType } from '../bpf/types.js';
 import type { CollectionSpec, MapSpec } from '../elf/spec.js';
 import { type KernelFacts, kconfigContents } from './externs.js';
-import { kernelMapName, kernelName } from './names.js';
+import { kernelMapName, pinName } from './names.js';
 
 /** The page size that ring buffers are rounded to; BPF's other machines have 4096 or take it too. */
 const PAGE = 4096;
@@ -22,25 +22,85 @@ export function ringbufSize(size: number): number {
   return size;
 }
 
-/** Creates every map, in the order of the spec; descriptors by name. */
+/** What making maps depends on beside the spec. */
+export interface MapMaking {
+  /** The object's name. */
+  name: string;
+  btfFd: Fd | undefined;
+  facts: KernelFacts;
+  /** Maps that are there already, by the spec's name. */
+  present?: ReadonlyMap<string, Fd> | undefined;
+  /** The device that they are offloaded to. */
+  ifindex?: number | undefined;
+  /** Where those are pinned that ask for it (LIBBPF_PIN_BY_NAME). */
+  pinDirectory?: string | undefined;
+}
+
+/** Creates every map that is not there yet, in the order of the spec; descriptors of all by name. */
 export async function createMaps(
   spec: CollectionSpec,
   kernel: Bpf,
   track: Track,
-  options: { name: string; btfFd: Fd | undefined; facts: KernelFacts },
+  options: MapMaking,
 ): Promise<Map<string, Fd>> {
-  const fds = new Map<string, Fd>();
+  const fds = new Map<string, Fd>(options.present);
+  const made: MapSpec[] = [];
   for (const map of spec.maps) {
+    if (fds.has(map.name)) continue;
     try {
-      const attr = await createAttr(map, kernel, kernelMapName(map, options.name), options.btfFd);
-      fds.set(map.name, track(await createMap(map, kernel, attr, options.btfFd)));
-      await fillSection(spec, map, kernel, fds.get(map.name) ?? -1, options.facts);
+      const attr = await createAttr(map, kernel, options);
+      const path = pinPath(map, options);
+      const pinned = path === undefined ? undefined : await pinnedMap(kernel, path, attr);
+      if (pinned !== undefined) {
+        fds.set(map.name, track(pinned));
+        continue;
+      }
+      const fd = track(await createMap(map, kernel, attr, options));
+      fds.set(map.name, fd);
+      made.push(map);
+      await fillSection(spec, map, kernel, fd, options.facts);
+      if (path !== undefined) await kernel.objPin(fd, path);
     } catch (cause) {
       throw explain(cause, map, 'could not be created');
     }
   }
-  for (const map of spec.maps) await fillSlots(map, kernel, fds, 'map', fds);
+  for (const map of made) await fillSlots(map, kernel, fds, 'map', fds);
   return fds;
+}
+
+/** LIBBPF_PIN_BY_NAME. */
+const PIN_BY_NAME = 1;
+
+function pinPath(map: MapSpec, { name, pinDirectory }: MapMaking): string | undefined {
+  if (pinDirectory === undefined || map.pinning !== PIN_BY_NAME) return undefined;
+  return `${pinDirectory}/${pinName(map, name)}`;
+}
+
+/** The map that an earlier load has pinned there; undefined when there is none. One of another shape is an error. */
+async function pinnedMap(kernel: Bpf, path: string, attr: MapCreateAttr): Promise<Fd | undefined> {
+  let fd: Fd;
+  try {
+    fd = await kernel.objGet(path);
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === Errno.ENOENT) return undefined;
+    throw error;
+  }
+  const info = await kernel.mapInfo(fd);
+  // A devmap always says that programs may not write it.
+  const devmap = attr.type === MapType.Devmap || attr.type === MapType.DevmapHash;
+  const flags = devmap ? info.flags & ~MapFlag.RdonlyProg : info.flags;
+  const same =
+    info.type === attr.type &&
+    info.keySize === attr.keySize &&
+    info.valueSize === attr.valueSize &&
+    info.maxEntries === attr.maxEntries &&
+    flags === (attr.flags ?? 0) &&
+    info.mapExtra === (attr.mapExtra ?? 0n);
+  if (same) return fd;
+  await kernel.close(fd);
+  throw new SkepError(`couldn't reuse pinned map at '${path}': parameter mismatch`, {
+    hint: 'Take the pin away, or define the map as the pinned one is.',
+  });
 }
 
 function explain(cause: unknown, map: MapSpec, what: string): unknown {
@@ -51,8 +111,7 @@ function explain(cause: unknown, map: MapSpec, what: string): unknown {
 async function createAttr(
   map: MapSpec,
   kernel: Bpf,
-  name: string,
-  btfFd: Fd | undefined,
+  { name, btfFd, ifindex }: MapMaking,
 ): Promise<MapCreateAttr> {
   const ring = map.type === MapType.Ringbuf || map.type === MapType.UserRingbuf;
   let maxEntries = ring ? ringbufSize(map.maxEntries) : map.maxEntries;
@@ -65,7 +124,9 @@ async function createAttr(
     valueSize: map.valueSize,
     maxEntries,
     flags: map.flags,
-    name,
+    name: kernelMapName(map, name),
+    // Perf events are the machine's, also for programs on a device.
+    ...(ifindex === undefined || map.type === MapType.PerfEventArray ? {} : { ifindex }),
     ...(map.numaNode === undefined ? {} : { numaNode: map.numaNode }),
     ...(map.mapExtra === 0 ? {} : { mapExtra: BigInt(map.mapExtra) }),
     ...(btfFd === undefined || (map.keyTypeId === 0 && valueTypeId === 0)
@@ -74,9 +135,9 @@ async function createAttr(
   };
 }
 
-async function createMap(map: MapSpec, kernel: Bpf, attr: MapCreateAttr, btfFd: Fd | undefined): Promise<Fd> {
+async function createMap(map: MapSpec, kernel: Bpf, attr: MapCreateAttr, options: MapMaking): Promise<Fd> {
   if (map.innerMap === undefined) return createWithoutBtf(kernel, attr);
-  const innerAttr = await createAttr(map.innerMap, kernel, kernelName(map.innerMap.name), btfFd);
+  const innerAttr = await createAttr(map.innerMap, kernel, options);
   const innerMapFd = await createWithoutBtf(kernel, innerAttr);
   try {
     return await createWithoutBtf(kernel, { ...attr, innerMapFd });

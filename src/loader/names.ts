@@ -19,6 +19,15 @@ export function kernelMapName(map: MapSpec, objectName: string): string {
   return kernelName(objectName.slice(0, prefix) + map.name.slice(0, suffix));
 }
 
+/**
+ * The file name of a map that is pinned (libbpf's bpf_map__name): sections of the user's own making keep their name, others
+ * have the object's before it. A bpf file system takes no dots.
+ */
+export function pinName(map: MapSpec, objectName: string): string {
+  const own = map.section === undefined || map.name.includes('.', 1);
+  return (own ? map.name : kernelMapName(map, objectName)).replaceAll('.', '_');
+}
+
 /** Names for an error message, the first few of them: `a, b, c and 4 more`. */
 export function listNames(names: readonly string[]): string {
   if (names.length === 0) return 'none';
