@@ -70,7 +70,8 @@ const bundleCommand = async (dist) => {
   const { build } = await import('esbuild');
   const out = `${dist}-cli`;
   await build({
-    entryPoints: [`${dist}/cli/main.js`],
+    // The command, and the process that a kernel stays in.
+    entryPoints: [`${dist}/cli/main.js`, `${dist}/cli/kernel-process.js`],
     outdir: out,
     bundle: true,
     splitting: true,

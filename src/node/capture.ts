@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { SkepError } from '../base/error.js';
 import type { PacketBlock } from '../pcap/block.js';
 import { type ReadOptions, readPackets } from '../pcap/reader.js';
-import { fileError } from './files.js';
+import { fileError } from './file-error.js';
 
 /** Bytes that one read asks for. */
 const CHUNK = 1 << 18;
