@@ -2,7 +2,6 @@
 // as the object that `-j` prints; the plain form is that object written in another way.
 
 import type { Btf } from './btf.js';
-import type { JsonValue } from './json.js';
 import { Allowance } from './limit.js';
 import { IntEncoding } from './types.js';
 
@@ -134,27 +133,25 @@ function* selected(btf: Btf, roots: readonly number[] | undefined): Iterable<num
   else for (let id = btf.firstId; id < btf.typeCount; id++) yield id;
 }
 
-/** `bpftool btf dump ... format raw`: each type on a line, its members on lines of their own. */
-export function dumpRaw(btf: Btf, roots?: readonly number[]): string {
-  const lines: string[] = [];
+/** `bpftool btf dump ... format raw`, type by type: each on a line, its members on lines of their own. */
+export function* rawText(btf: Btf, roots?: readonly number[]): Generator<string> {
   const allowance = new Allowance(btf, 'the text');
-  const push = (line: string) => {
-    allowance.spend(line.length);
-    lines.push(line);
-  };
   for (const id of selected(btf, roots)) {
     const { kind, name, fields, list } = describe(btf, id);
-    let line = `[${id}] ${kind} '${name}'`;
+    let text = `[${id}] ${kind} '${name}'`;
     for (const field in fields) {
-      line += ` ${field}=${fields[field]}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
+      text += ` ${field}=${fields[field]}${kind === 'VAR' && field === 'type_id' ? ',' : ''}`;
     }
-    push(line);
-    if (list === undefined) continue;
+    text += '\n';
     const suffix = kind !== 'ENUM64' ? '' : fields.encoding === 'SIGNED' ? 'LL' : 'ULL';
-    for (const item of list.items) push(itemText(btf, item) + suffix);
+    for (const item of list?.items ?? []) text += `${itemText(btf, item)}${suffix}\n`;
+    allowance.spend(text.length);
+    yield text;
   }
-  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
+
+/** The whole of `rawText`. */
+export const dumpRaw = (btf: Btf, roots?: readonly number[]): string => [...rawText(btf, roots)].join('');
 
 function itemText(btf: Btf, item: Fields): string {
   let text = '';
@@ -168,24 +165,27 @@ function itemText(btf: Btf, item: Fields): string {
   return text;
 }
 
+/** A type as `bpftool -j btf dump ... format raw` describes it. */
+export type RawType = {
+  readonly [name: string]: string | number | bigint | readonly Fields[];
+};
+
 /**
- * What `bpftool -j btf dump ... format raw` prints, as a value for `printBpftoolJson`. Unsigned enumerators
- * from 2^31 on are widened there as if they were signed, and so here.
+ * The elements of what `bpftool -j btf dump ... format raw` prints as `types`. Unsigned enumerators from 2^31 on are
+ * widened there as if they were signed, and so here.
  */
-export function rawToJson(btf: Btf, roots?: readonly number[]): JsonValue {
-  const types: JsonValue[] = [];
+export function* rawTypes(btf: Btf, roots?: readonly number[]): Generator<RawType> {
   const allowance = new Allowance(btf, 'the text');
   for (const id of selected(btf, roots)) {
     const { kind, name, fields, list } = describe(btf, id);
     allowance.spend(name.length);
     for (const item of list?.items ?? []) allowance.spend(String(item.name).length);
     const items = list === undefined ? {} : { [list.name]: list.items.map(widened) };
-    types.push({ id, kind, name, ...fields, ...items });
+    yield { id, kind, name, ...fields, ...items };
   }
-  return { types };
 }
 
-function widened(item: Fields): JsonValue {
+function widened(item: Fields): Fields {
   const { val } = item;
   if (typeof val !== 'number' || val <= 0x7fffffff) return item;
   return { ...item, val: BigInt.asUintN(64, BigInt(val | 0)) };

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { goldenBtf, goldenText } from '../../test/btf/goldens.js';
+import { rawJson } from '../../test/btf/json.js';
 import { missingKernel, missingTool, needs } from '../../test/require.js';
-import { Btf, BtfBuilder, dumpC, dumpRaw, printBpftoolJson, rawToJson } from './index.js';
+import { Btf, BtfBuilder, dumpC, dumpRaw } from './index.js';
 
 /** bpftool before 7.5: no sorting, no kfuncs, and one-byte enums not marked as such. */
 const asBpftool71 = (btf: Btf) =>
@@ -24,8 +25,8 @@ describe('types in raw form', () => {
     (name, plain, json, pretty) => {
       const btf = goldenBtf(name);
       expect(dumpRaw(btf)).toBe(goldenText(plain));
-      expect(`${printBpftoolJson(rawToJson(btf))}\n`).toBe(goldenText(json));
-      expect(`${printBpftoolJson(rawToJson(btf), { pretty: true })}\n`).toBe(goldenText(pretty));
+      expect(rawJson(btf)).toBe(goldenText(json));
+      expect(rawJson(btf, true)).toBe(goldenText(pretty));
     },
   );
 
@@ -37,8 +38,8 @@ describe('types in raw form', () => {
     const roots = [0, btf.findByName('.bss', 'DATASEC') ?? 0];
     const golden = (form: string) => goldenText(`bpftool-7.8/hello-btf-dump-map.${form}.txt`);
     expect(loaded(dumpRaw(btf, roots))).toBe(golden('plain'));
-    expect(loaded(`${printBpftoolJson(rawToJson(btf, roots))}\n`)).toBe(golden('json'));
-    expect(loaded(`${printBpftoolJson(rawToJson(btf, roots), { pretty: true })}\n`)).toBe(golden('pretty'));
+    expect(loaded(rawJson(btf, false, roots))).toBe(golden('json'));
+    expect(loaded(rawJson(btf, true, roots))).toBe(golden('pretty'));
   });
 
   test('split BTF prints only its own types', () => {

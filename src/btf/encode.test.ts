@@ -1,17 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { goldenBtf, goldenBytes, objects } from '../../test/btf/goldens.js';
+import { valueText } from '../../test/btf/json.js';
 import { SkepError } from '../base/error.js';
-import {
-  Btf,
-  BtfBuilder,
-  decodeValue,
-  dumpC,
-  dumpRaw,
-  encodeBtf,
-  type NewBtfType,
-  valueToJson,
-} from './index.js';
+import { Btf, BtfBuilder, decodeValue, dumpC, dumpRaw, encodeBtf, type NewBtfType } from './index.js';
 
 const name = fc.oneof(
   fc.constant(''),
@@ -145,7 +137,7 @@ describe('encoding', () => {
         for (const attempt of [
           () => dumpC(btf),
           () => dumpC(btf, { unsorted: true }),
-          ...types.map((_, i) => () => valueToJson(btf, i + 1, value)),
+          ...types.map((_, i) => () => valueText(btf, i + 1, value)),
           ...types.map((_, i) => () => decodeValue(btf, i + 1, value)),
         ]) {
           onlySkepError(attempt);
@@ -225,7 +217,7 @@ describe('damaged files', () => {
         const value = new Uint8Array(512);
         for (let id = 0; id < types.typeCount; id++) {
           onlySkepError(() => types.sizeOf(id));
-          onlySkepError(() => valueToJson(types, id, value));
+          onlySkepError(() => valueText(types, id, value));
         }
       }
       // The damage must not all be caught at the door, or the rest was never tried.
@@ -278,7 +270,7 @@ describe('damaged files', () => {
       fill(builder);
       const btf = Btf.parse(builder.encode());
       expect(() => dumpC(btf)).toThrow(SkepError);
-      onlySkepError(() => valueToJson(btf, btf.typeCount - 1, new Uint8Array(64)));
+      onlySkepError(() => valueText(btf, btf.typeCount - 1, new Uint8Array(64)));
       onlySkepError(() => decodeValue(btf, btf.typeCount - 1, new Uint8Array(64)));
     },
     30_000,
