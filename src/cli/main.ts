@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CompareCommandOptions } from './compare.js';
 import type { ConformanceOptions } from './conformance.js';
+import { devCommand } from './dev-command.js';
 import type { DoctorOptions } from './doctor.js';
 import { failExplained, UsageError } from './errors.js';
 import type { InspectOptions } from './inspect.js';
@@ -171,6 +172,7 @@ addCommand('verify')
   )
   .argument('<object...>', 'object files that clang made for BPF (prog.bpf.o)')
   .option('--program <name>', 'only this program')
+  .option('--type <type>', 'what the programs are whose section does not say it, as SEC() names it: tc')
   .option('--set <name=value>', SETTING, appended)
   .addOption(
     new Option(
@@ -297,6 +299,8 @@ Examples:
   .action(async (memory: string | undefined, options: ConformanceOptions) => {
     await (await import('./conformance.js')).conformance(memory, options);
   });
+
+program.addCommand(devCommand().exitOverride());
 
 /** The conformance suite's runner puts the memory before the options that it is told to pass. */
 function argumentsInOrder([first, second, ...rest]: string[]): string[] {

@@ -29,6 +29,7 @@ export const OptionCode = {
   InterfaceName: 2,
   TimeResolution: 9,
   TimeOffset: 14,
+  PacketFlags: 2,
   PacketVerdict: 7,
 } as const;
 

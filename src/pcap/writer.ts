@@ -1,5 +1,5 @@
 // Writes pcapng (draft-ietf-opsawg-pcapng): one little-endian section, times in nanoseconds, and for each packet,
-// where it is known, what XDP decided about it (option epb_verdict):
+// where it is known, which way it went (option epb_flags) and what XDP decided about it (option epb_verdict):
 //
 //     code 7 (2) | length 9 (2) | kind 2 = Linux_eBPF_XDP (1) | enum xdp_action (8) | padding (3) | end of options (4)
 
@@ -33,11 +33,17 @@ export interface PcapngPacket {
   readonly interfaceId?: number;
   /** The answer of the XDP program (0 aborted, 1 drop, 2 pass, 3 tx, 4 redirect, or any other number it gave). */
   readonly verdict?: number;
+  /** Which way it went on its interface (option epb_flags). */
+  readonly direction?: 'in' | 'out';
 }
 
 const CHUNK = 1 << 16;
 const VERDICT_LINUX_XDP = 2;
-const VERDICT_OPTIONS = 4 + 12 + 4;
+const VERDICT_OPTION = 4 + 12;
+const FLAGS_OPTION = 4 + 4;
+const END_OF_OPTIONS = 4;
+/** epb_flags: the lowest two bits. */
+const DIRECTION = { in: 1, out: 2 } as const;
 const SHB_USERAPPL = 4;
 const UNKNOWN_LENGTH = 0xffffffff;
 
@@ -81,7 +87,7 @@ export class PcapngWriter {
 
   /** Writes a packet. Throws a SkepError when its interface was not added or it is longer than 256 KiB. */
   write(data: Uint8Array, packet: PcapngPacket): void {
-    const { timestamp, originalLength = data.length, interfaceId = 0, verdict } = packet;
+    const { timestamp, originalLength = data.length, interfaceId = 0, verdict, direction } = packet;
     if (!(interfaceId >= 0 && interfaceId < this.#interfaces)) {
       throw new SkepError(`interface ${interfaceId} was not added, there are ${this.#interfaces}`, {
         where: 'pcapng writer',
@@ -92,7 +98,8 @@ export class PcapngWriter {
         where: 'pcapng writer',
       });
     }
-    const options = verdict === undefined ? 0 : VERDICT_OPTIONS;
+    let options = (direction === undefined ? 0 : FLAGS_OPTION) + (verdict === undefined ? 0 : VERDICT_OPTION);
+    if (options > 0) options += END_OF_OPTIONS;
     const at = this.#open(BlockType.EnhancedPacket, 20 + padded(data.length) + options);
     const view = this.#view;
     view.setUint32(at, interfaceId, true);
@@ -101,8 +108,14 @@ export class PcapngWriter {
     view.setUint32(at + 12, data.length, true);
     view.setUint32(at + 16, originalLength, true);
     this.#bytes.set(data, at + 20);
+    let option = at + 20 + padded(data.length);
+    if (direction !== undefined) {
+      view.setUint16(option, OptionCode.PacketFlags, true);
+      view.setUint16(option + 2, 4, true);
+      view.setUint32(option + 4, DIRECTION[direction], true);
+      option += FLAGS_OPTION;
+    }
     if (verdict === undefined) return;
-    const option = at + 20 + padded(data.length);
     view.setUint16(option, OptionCode.PacketVerdict, true);
     view.setUint16(option + 2, 9, true);
     view.setUint8(option + 4, VERDICT_LINUX_XDP);
