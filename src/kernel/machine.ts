@@ -16,6 +16,7 @@ import { Objects } from './objects.js';
 import type { EmulatedKernelOptions, Safety } from './options.js';
 import type { KernelProgram } from './program.js';
 import { FrameArena } from './programs/frames.js';
+import { KernelSettings } from './settings.js';
 
 const DEFAULT_BUDGET = 100_000_000;
 
@@ -49,10 +50,11 @@ export class KernelMachine {
   readonly objects = new Objects();
   readonly installer: Installer;
   readonly arena: FrameArena;
+  readonly settings: KernelSettings;
+  readonly files: FileTree;
   /** By address. */
   readonly programs = new Map<number, KernelProgram>();
   readonly waiters = new Set<Waiter>();
-  readonly files: FileTree = makeTree(this);
   readonly devices = new Devices();
   readonly surroundings: MapSurroundings = {
     hasDevice: (ifindex) => this.devices.byIndex(ifindex) !== undefined,
@@ -87,6 +89,13 @@ export class KernelMachine {
     this.cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
     this.installer = new Installer(this.memory, engine, this.cpu);
+    this.settings = new KernelSettings(
+      { 'net.core.bpf_jit_enable': engine === 'jit' ? 1 : 0 },
+      (name, value) => {
+        if (name === 'net.core.bpf_jit_enable') this.installer.engine = value === 0 ? 'interpreter' : 'jit';
+      },
+    );
+    this.files = makeTree(this);
   }
 
   #alloc(size: number, what: string): number {
@@ -196,8 +205,13 @@ export class KernelMachine {
     };
   }
 
+  /** Whether runs are counted. */
+  get counting(): boolean {
+    return this.#statsOpen > 0 || this.settings.get('kernel.bpf_stats_enabled') === 1;
+  }
+
   /** Adds to a program's statistics, while somebody wants them. */
   count(program: KernelProgram, runs: number, nanoseconds: number): void {
-    if (this.#statsOpen > 0) program.count(runs, nanoseconds);
+    if (this.counting) program.count(runs, nanoseconds);
   }
 }

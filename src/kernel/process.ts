@@ -6,6 +6,8 @@ import type {
   Bpf,
   BtfInfo,
   Fd,
+  FileEntry,
+  FileStat,
   MapBatchOptions,
   MapBatchResult,
   MapCreateAttr,
@@ -14,6 +16,7 @@ import type {
   ObjKind,
   PacketBatch,
   PacketBatchResult,
+  PerfBufferOptions,
   PerfRecord,
   ProgDump,
   ProgInfo,
@@ -26,8 +29,10 @@ import { BpfError, Errno } from '../bpf/errno.js';
 import { KernelBtfs } from './btf-commands.js';
 import { KernelBuffers } from './buffers.js';
 import { Descriptors } from './descriptors.js';
+import { KernelFiles } from './fs/file-commands.js';
 import type { KernelMachine, Task } from './machine.js';
 import { KernelMaps } from './map-commands.js';
+import { isNumbered } from './objects.js';
 import { KernelPrograms } from './program-commands.js';
 import { Unhooked } from './unhooked.js';
 
@@ -40,6 +45,7 @@ export class KernelProcess extends Unhooked implements Bpf {
   readonly #buffers: KernelBuffers;
   readonly #btfs: KernelBtfs;
   readonly #programs: KernelPrograms;
+  readonly #files: KernelFiles;
   /** Ends each of its listeners to the trace output. */
   readonly #listening = new Set<() => void>();
 
@@ -53,6 +59,7 @@ export class KernelProcess extends Unhooked implements Bpf {
     this.#buffers = new KernelBuffers(machine, descriptors);
     this.#btfs = new KernelBtfs(descriptors);
     this.#programs = new KernelPrograms(machine, descriptors, task);
+    this.#files = new KernelFiles(machine, descriptors, task);
   }
 
   /** The end of the process: its descriptors are closed, and what nobody else holds is gone. */
@@ -90,7 +97,7 @@ export class KernelProcess extends Unhooked implements Bpf {
   async objKind(fd: Fd): Promise<ObjKind> {
     const command = 'BPF_OBJ_GET_INFO_BY_FD';
     const { kind } = this.#descriptors.file(fd, command);
-    if (kind === 'stats' || kind === 'perf buffer') {
+    if (!isNumbered(kind)) {
       throw new BpfError(command, Errno.EINVAL, `descriptor ${fd} is no object`);
     }
     return kind === 'program' ? 'prog' : kind;
@@ -178,8 +185,8 @@ export class KernelProcess extends Unhooked implements Bpf {
     return this.#buffers.ringbufProduce(map, record);
   }
 
-  perfBufferOpen(cpu: number, size: number): Promise<Fd> {
-    return this.#buffers.perfBufferOpen(cpu, size);
+  perfBufferOpen(cpu: number, size: number, options?: PerfBufferOptions): Promise<Fd> {
+    return this.#buffers.perfBufferOpen(cpu, size, options);
   }
 
   perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
@@ -248,5 +255,71 @@ export class KernelProcess extends Unhooked implements Bpf {
 
   enableStats(type: number): Promise<Fd> {
     return this.#programs.enableStats(type);
+  }
+
+  // ---- names and files
+
+  objPin(fd: Fd, path: string): Promise<void> {
+    return this.#files.objPin(fd, path);
+  }
+
+  objGet(path: string, fileFlags?: number): Promise<Fd> {
+    return this.#files.objGet(path, fileFlags);
+  }
+
+  tokenCreate(bpffs: string): Promise<Fd> {
+    return this.#files.tokenCreate(bpffs);
+  }
+
+  bpfMounts(): Promise<string[]> {
+    return this.#files.bpfMounts();
+  }
+
+  fileList(path: string): Promise<FileEntry[]> {
+    return this.#files.fileList(path);
+  }
+
+  fileStat(path: string): Promise<FileStat> {
+    return this.#files.fileStat(path);
+  }
+
+  mkdir(path: string, mode?: number): Promise<void> {
+    return this.#files.mkdir(path, mode);
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.#files.rmdir(path);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#files.rename(from, to);
+  }
+
+  hardLink(from: string, to: string): Promise<void> {
+    return this.#files.hardLink(from, to);
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#files.unlink(path);
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return this.#files.chmod(path, mode);
+  }
+
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#files.readFile(path);
+  }
+
+  writeFile(path: string, content: Uint8Array): Promise<void> {
+    return this.#files.writeFile(path, content);
+  }
+
+  open(path: string): Promise<Fd> {
+    return this.#files.open(path);
+  }
+
+  read(fd: Fd, size: number): Promise<Uint8Array> {
+    return this.#files.read(fd, size);
   }
 }

@@ -1,18 +1,14 @@
-// What the emulated kernel has nothing to hang on yet: network devices, cgroups, events, a file system. Each command
+// What the emulated kernel has nothing to hang on yet: network devices, cgroups, events. Each command
 // answers as a Linux that was built without it, and names what is missing.
 
 import type {
   Fd,
-  FileCommands,
-  FileEntry,
-  FileStat,
   Hooks,
   LinkCommands,
   LinkCreateAttr,
   LinkInfo,
   NetDevice,
   PerfEventAttr,
-  PinCommands,
   ProgAttachAttr,
   ProgDetachAttr,
   ProgQueryAttr,
@@ -50,11 +46,8 @@ const noHook = (command: string, type: AttachType): never =>
 const noDevice = (command: string, ifindex: number): never =>
   refuse(command, Errno.ENODEV, `there is no device ${ifindex}: network devices are something that ${YET}`);
 
-const noFiles = (command: string, path: string, errno: Errno): never =>
-  refuse(command, errno, `${JSON.stringify(path)}: a file system is something that ${YET}`);
-
-/** The commands of the waist that need a hook or a file system. */
-export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKind'>, FileCommands, Hooks {
+/** The commands of the waist that need a hook. */
+export abstract class Unhooked implements LinkCommands, Hooks {
   /** EBADF unless the descriptor is open. */
   protected abstract checkOpen(command: string, fd: Fd): void;
 
@@ -132,76 +125,6 @@ export abstract class Unhooked implements LinkCommands, Omit<PinCommands, 'objKi
       Errno.EINVAL,
       `stream ${stream}: streams are something that ${YET}`,
     );
-  }
-
-  async objPin(fd: Fd, path: string): Promise<void> {
-    this.checkOpen('BPF_OBJ_PIN', fd);
-    noFiles('BPF_OBJ_PIN', path, Errno.EPERM);
-  }
-
-  async objGet(path: string): Promise<Fd> {
-    return noFiles('BPF_OBJ_GET', path, Errno.ENOENT);
-  }
-
-  async tokenCreate(bpffs: string): Promise<Fd> {
-    return noFiles('BPF_TOKEN_CREATE', bpffs, Errno.EOPNOTSUPP);
-  }
-
-  async open(path: string): Promise<Fd> {
-    return noFiles('open', path, Errno.ENOENT);
-  }
-
-  async read(fd: Fd, _size: number): Promise<Uint8Array> {
-    this.checkOpen('read', fd);
-    return refuse(
-      'read',
-      Errno.EINVAL,
-      `descriptor ${fd} cannot be read: files and iterators are something that ${YET}`,
-    );
-  }
-
-  async bpfMounts(): Promise<string[]> {
-    return [];
-  }
-
-  async fileList(path: string): Promise<FileEntry[]> {
-    return noFiles('readdir', path, Errno.ENOENT);
-  }
-
-  async fileStat(path: string): Promise<FileStat> {
-    return noFiles('stat', path, Errno.ENOENT);
-  }
-
-  async mkdir(path: string): Promise<void> {
-    noFiles('mkdir', path, Errno.ENOENT);
-  }
-
-  async rmdir(path: string): Promise<void> {
-    noFiles('rmdir', path, Errno.ENOENT);
-  }
-
-  async rename(from: string): Promise<void> {
-    noFiles('rename', from, Errno.ENOENT);
-  }
-
-  async hardLink(from: string): Promise<void> {
-    noFiles('link', from, Errno.ENOENT);
-  }
-
-  async unlink(path: string): Promise<void> {
-    noFiles('unlink', path, Errno.ENOENT);
-  }
-
-  async chmod(path: string): Promise<void> {
-    noFiles('chmod', path, Errno.ENOENT);
-  }
-
-  async readFile(path: string): Promise<Uint8Array> {
-    return noFiles('open', path, Errno.ENOENT);
-  }
-
-  async writeFile(path: string): Promise<void> {
-    noFiles('open', path, Errno.ENOENT);
   }
 
   async netDevices(): Promise<NetDevice[]> {

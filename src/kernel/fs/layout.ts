@@ -1,0 +1,27 @@
+// The tree that the emulated kernel begins with: where its file systems are and what is in them.
+
+import type { KernelMachine } from '../machine.js';
+import { bpffs, Directory, type FileSystem, procfs, rootfs, sysfs } from './nodes.js';
+import { kernelFiles } from './proc.js';
+import { FileTree } from './tree.js';
+
+/** Where a file system is mounted, and the mode of its root; parents first. */
+const mounts: readonly (readonly [path: string, fs: FileSystem, mode: number])[] = [
+  ['/tmp', rootfs, 0o1777],
+  ['/sys', sysfs, 0o555],
+  ['/sys/fs/bpf', bpffs, 0o1777],
+  ['/proc', procfs, 0o555],
+];
+
+export function makeTree(machine: KernelMachine): FileTree {
+  const tree = new FileTree(machine.objects);
+  for (const [path, fs, mode] of mounts) {
+    const parent = tree.directory(path.slice(0, path.lastIndexOf('/')));
+    parent.children.set(path.slice(path.lastIndexOf('/') + 1), new Directory(fs, parent, mode));
+  }
+  for (const [path, file] of kernelFiles(machine)) {
+    const slash = path.lastIndexOf('/');
+    tree.directory(path.slice(0, slash)).children.set(path.slice(slash + 1), file);
+  }
+  return tree;
+}
