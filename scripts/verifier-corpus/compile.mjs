@@ -32,7 +32,16 @@ export const sets = {
   extended: () => sourcesOf(progs, (name) => !isVerifier(name) && tagged(name)),
   selftests: () => sourcesOf(progs, (name) => !isVerifier(name) && !tagged(name)),
   samples: () => sourcesOf(path.join(sources, 'samples/bpf'), (name) => /(\.bpf|_kern)\.c$/.test(name)),
+  real: () => given('real'),
 };
+
+/** Objects that somebody has put there: programs of other projects, as their own build made them. */
+function given(set) {
+  const folder = path.join(objects, set);
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.o'))
+    .map((name) => ({ name: name.replace(/(\.bpf)?\.o$/, ''), object: path.join(folder, name) }));
+}
 
 /** Samples use some of the kernel's own words. */
 const SAMPLES = ['u8', 'u16', 'u32', 'u64'].map((type) => `-D${type}=__${type}`);
@@ -78,7 +87,8 @@ const ATTEMPTS = [
   ['v4', ['-DBPF_NO_KFUNC_PROTOTYPES']],
 ];
 
-async function compile(set, { name, file }, folder) {
+async function compile(set, { name, file, object: given }, folder) {
+  if (given !== undefined) return { name, object: given };
   const object = path.join(folder, `${name}.o`);
   const refused = path.join(folder, `${name}.failed`);
   if (existsSync(object)) return { name, object };

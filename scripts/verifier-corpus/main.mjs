@@ -6,7 +6,7 @@
 //     node scripts/verifier-corpus/main.mjs [run] [options]                        ours against the recordings
 //
 // Options of run:
-//     --set S         verifier (default), extended, selftests, samples, or all
+//     --set S         verifier (default), extended, selftests, samples, real (objects/real/*.o, put there by hand), or all
 //     --mode M        priv (default), bpf (CAP_BPF and CAP_NET_ADMIN alone), unpriv (none), or all
 //     --file O        one object; --test T: one program of it, by name or description
 //     --failures [K]  what differs, in groups; K: verdict, errno, messages, processed, retval, log, full (of every instruction)

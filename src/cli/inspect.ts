@@ -48,7 +48,7 @@ function describe(file: string, bytes: number, spec: CollectionSpec) {
     externs: spec.externs.map(({ name, section, typeId, isFunction, weak }) => ({
       name,
       section,
-      kind: isFunction ? 'function' : 'variable',
+      kind: section === undefined ? 'unknown' : isFunction ? 'function' : 'variable',
       type: typeName(btf, typeId),
       weak,
     })),
@@ -219,7 +219,7 @@ function variablesText({ variables }: Facts): string {
 function externsText({ externs }: Facts): string {
   if (externs.length === 0) return '';
   const rows = externs.map(({ name, section, kind, type, weak }) => [
-    colors.dim(section),
+    colors.dim(section ?? 'undefined'),
     printable(name),
     `${weak ? 'weak ' : ''}${kind}${type ? `, ${type}` : ''}`,
   ]);

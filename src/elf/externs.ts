@@ -1,5 +1,6 @@
 // What an object expects from the kernel: `.kconfig` settings, which become variables of a map, and `.ksyms`
-// kernel variables and functions. An extern is an undefined, untyped symbol; its BTF VAR or FUNC says the rest.
+// kernel variables and functions. An extern is an undefined, untyped symbol; its BTF VAR or FUNC says the rest. One without
+// (a call of memcpy that was not inlined) is no fault of the programs that do without it, so that it is one only on loading.
 
 import { SkepError } from '../base/error.js';
 import type { Btf } from '../btf/btf.js';
@@ -54,7 +55,10 @@ export function kconfigType(btf: Btf, id: number): KconfigType | undefined {
   }
 }
 
-/** Externs by symbol index; `list` in libbpf's order: `.kconfig` by alignment, size and name, then `.ksyms` by name. */
+/**
+ * Externs by symbol index; `list` in libbpf's order: `.kconfig` by alignment, size and name, then `.ksyms` by name; then what
+ * is not known.
+ */
 export interface Externs {
   list: ExternSpec[];
   bySymbol: ReadonlyMap<number, ExternSpec>;
@@ -62,7 +66,7 @@ export interface Externs {
   kconfigSize: number;
 }
 
-/** Collects the externs and lays out `.kconfig`. Throws a SkepError for an extern without a usable BTF type. */
+/** Collects the externs and lays out `.kconfig`. Throws a SkepError for an extern whose BTF type cannot be one. */
 export function readExterns(elf: ElfFile, btf: Btf | undefined): Externs {
   const found: { spec: ExternSpec; alignment: number }[] = [];
   const bySymbol = new Map<number, ExternSpec>();
@@ -85,8 +89,10 @@ export function readExterns(elf: ElfFile, btf: Btf | undefined): Externs {
 
 type Found = { spec: ExternSpec; alignment: number };
 
+const rank = ({ section }: ExternSpec): number => (section === '.kconfig' ? 0 : section === '.ksyms' ? 1 : 2);
+
 function compare(a: Found, b: Found): number {
-  if (a.spec.section !== b.spec.section) return a.spec.section === '.kconfig' ? -1 : 1;
+  if (a.spec.section !== b.spec.section) return rank(a.spec) - rank(b.spec);
   if (a.spec.section === '.kconfig') {
     const order = b.alignment - a.alignment || a.spec.size - b.spec.size;
     if (order !== 0) return order;
@@ -110,15 +116,24 @@ function readExtern(btf: Btf | undefined, sections: ReadonlyMap<number, string>,
   const { name } = symbol;
   const fail = (message: string, hint = ''): SkepError =>
     new SkepError(message, { where: `extern ${describeSymbol(symbol)}`, hint });
-  const hint = 'Define it, or declare it with __ksym or __kconfig, and compile with -g.';
   const id = btf?.idsByName(name).find((candidate) => {
     const type = btf.type(candidate);
     return (type.kind === 'VAR' || type.kind === 'FUNC') && type.linkage === 'extern';
   });
-  if (btf === undefined || id === undefined)
-    throw fail('is not defined, and BTF does not say what it is', hint);
   const weak = symbol.binding === SymbolBinding.Weak;
-  const section = sections.get(id);
+  const section = id === undefined ? undefined : sections.get(id);
+  if (btf === undefined || id === undefined || section === undefined) {
+    const spec: ExternSpec = {
+      name,
+      section: undefined,
+      typeId: 0,
+      isFunction: false,
+      weak,
+      offset: 0,
+      size: 0,
+    };
+    return { spec, alignment: 1 };
+  }
   const type = btf.type(id);
   if (type.kind === 'FUNC' && section === '.ksyms') {
     const spec: ExternSpec = { name, section, typeId: id, isFunction: true, weak, offset: 0, size: 0 };
@@ -148,6 +163,5 @@ function readExtern(btf: Btf | undefined, sections: ReadonlyMap<number, string>,
     const spec: ExternSpec = { name, section, typeId: type.type, isFunction: false, weak, offset: 0, size };
     return { spec, alignment };
   }
-  if (section === undefined) throw fail('is declared, but not defined', hint);
-  throw fail(`is in section '${section}'; externs are in .ksyms or .kconfig`, hint);
+  throw fail(`is in section '${section}'; externs are in .ksyms or .kconfig`);
 }

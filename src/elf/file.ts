@@ -135,6 +135,8 @@ export const describeSymbol = (symbol: ElfSymbol): string => {
 export class ElfFile {
   readonly bytes: Uint8Array;
   readonly littleEndian: boolean;
+  /** Whether a compiler wrote it that had no number for the machine yet (clang before 6), and so none for relocations. */
+  readonly early: boolean;
   /** By index; the first is the null section. */
   readonly sections: readonly ElfSection[];
   /** By index; the first is the null symbol. Empty without a symbol table. */
@@ -153,6 +155,7 @@ export class ElfFile {
     }
     this.bytes = reader.bytes;
     this.littleEndian = reader.littleEndian;
+    this.early = reader.u16(18, 'e_machine') === EM_NONE;
     this.sections = sections;
     const tables = sections.filter((section) => section.type === SectionType.Symtab);
     const [table, second] = tables;

@@ -3,5 +3,5 @@
 export { BtfEditor } from './btf-edit.js';
 export { ElfFile } from './file.js';
 export { type ParseOptions, parseObject } from './object.js';
-export { explainUnknownSection, parseSectionName, sectionDefinitions } from './sections.js';
+export { explainUnknownSection, looselyNamed, parseSectionName, sectionDefinitions } from './sections.js';
 export type * from './spec.js';

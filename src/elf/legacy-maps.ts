@@ -2,16 +2,26 @@
 //
 //     u32 type | u32 key_size | u32 value_size | u32 max_entries | u32 map_flags | ...
 //
-// libbpf 1.0 gave this up; cilium/ebpf still reads it, and so does this. Members beyond the five must be zero.
+// libbpf 1.0 gave this up; cilium/ebpf still reads it, and so does this. Two loaders of that time had more members:
+//
+//     ... | u32 inner_map_idx | u32 numa_node                    Linux's samples (bpf_load.h): index of a definition
+//     ... | u32 id | u32 pinning | u32 inner_id | u32 inner_idx  iproute2 (bpf_elf.h), the last two since 4.13
+//
+// They are told apart by the type of the map, the flag that asks for a node, and the size. What iproute2 pins in its own
+// folders is not pinned here.
 
 import { SkepError } from '../base/error.js';
 import { ByteReader } from '../base/reader.js';
-import type { MapType } from '../bpf/types.js';
+import { MapFlag, MapType } from '../bpf/types.js';
 import type { Btf } from '../btf/btf.js';
 import { describeSection, type ElfFile, type ElfSection, SectionType, SymbolType } from './file.js';
 import type { DefinedMap } from './maps.js';
+import type { MapSpec } from './spec.js';
 
+/** Bytes of the five members that all loaders had, of the samples' seven and of iproute2's nine. */
 const DEFINITION_SIZE = 20;
+const SAMPLES_SIZE = 28;
+const IPROUTE2_SIZE = 36;
 
 const isLegacySection = (section: ElfSection): boolean =>
   section.type === SectionType.Progbits && (section.name === 'maps' || section.name.startsWith('maps/'));
@@ -29,7 +39,7 @@ export function readLegacyMaps(elf: ElfFile, btf: Btf | undefined): DefinedMap[]
         (type === SymbolType.Object || type === SymbolType.NoType),
     )
     .toSorted((a, b) => a.section - b.section || a.value - b.value);
-  return symbols.map((symbol, i) => {
+  const definitions = symbols.map((symbol, i) => {
     const where = `map '${symbol.name}'`;
     const section = elf.section(symbol.section, where);
     const next = symbols[i + 1];
@@ -42,15 +52,17 @@ export function readLegacyMaps(elf: ElfFile, btf: Btf | undefined): DefinedMap[]
       );
     }
     const bytes = elf.contents(section).subarray(symbol.value, end);
-    if (bytes.subarray(DEFINITION_SIZE).some((byte) => byte !== 0)) {
-      throw new SkepError('its definition has members beyond map_flags that are not zero', {
+    if (bytes.subarray(IPROUTE2_SIZE).some((byte) => byte !== 0)) {
+      throw new SkepError('its definition has members beyond inner_idx that are not zero', {
         where,
-        hint: 'Pinning and inner maps need a BTF definition: SEC(".maps").',
+        hint: 'Define it with BTF: SEC(".maps").',
       });
     }
     const reader = new ByteReader(bytes, elf.littleEndian, where);
-    const u32 = (index: number): number => reader.u32(index * 4, 'its definition');
-    const spec = {
+    // What a shorter definition leaves out is zero.
+    const u32 = (index: number): number =>
+      (index + 1) * 4 <= size ? reader.u32(index * 4, 'its definition') : 0;
+    const spec: MapSpec = {
       name: symbol.name,
       type: u32(0) as MapType,
       keySize: u32(1),
@@ -61,8 +73,20 @@ export function readLegacyMaps(elf: ElfFile, btf: Btf | undefined): DefinedMap[]
       pinning: 0,
       ...typeIds(btf, symbol.name),
     };
-    return { spec, section, offset: symbol.value, size };
+    if (size <= SAMPLES_SIZE && spec.flags & MapFlag.NumaNode) spec.numaNode = u32(6);
+    return { spec, section, offset: symbol.value, size, id: u32(5), innerId: u32(7) };
   });
+  for (const { spec, size, id, innerId } of definitions) {
+    if (spec.type !== MapType.ArrayOfMaps && spec.type !== MapType.HashOfMaps) continue;
+    const inner = size > SAMPLES_SIZE ? definitions.find((one) => one.id === innerId) : definitions[id];
+    if (inner === undefined || inner.spec === spec) {
+      throw new SkepError(`no definition is that of its inner map (${size > SAMPLES_SIZE ? innerId : id})`, {
+        where: `map '${spec.name}'`,
+      });
+    }
+    spec.innerMap = { ...inner.spec, name: `${spec.name}.inner` };
+  }
+  return definitions.map(({ spec, section, offset, size }) => ({ spec, section, offset, size }));
 }
 
 /** BPF_ANNOTATE_KV_PAIR tied key and value types to such a map by a struct of a certain name. */

@@ -155,9 +155,6 @@ class DefinitionParser {
       case 'pinning':
         if (this.#inner) throw this.#fail('an inner map cannot be pinned');
         spec.pinning = this.#int(member);
-        if (spec.pinning > 1) {
-          throw this.#fail(`pinning is ${spec.pinning}; LIBBPF_PIN_NONE is 0, LIBBPF_PIN_BY_NAME is 1`);
-        }
         break;
       default:
         throw this.#fail(`has an unknown attribute '${member.name}'`);

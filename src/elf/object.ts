@@ -8,12 +8,12 @@ import { Btf } from '../btf/btf.js';
 import { type BtfExt, parseBtfExt } from '../btf/ext.js';
 import { fixupBtf } from './btf-fixup.js';
 import { readExterns } from './externs.js';
-import { describeSection, ElfFile, SectionType } from './file.js';
+import { describeSection, ElfFile, type ElfSection, SectionType } from './file.js';
 import { type FunctionTable, type ObjectFunction, readFunctions } from './functions.js';
 import { readLegacyMaps } from './legacy-maps.js';
 import { Linker } from './link.js';
 import { readBtfMaps, readInitialSlots } from './maps.js';
-import { resolveTargets } from './relocations.js';
+import { resolveTargets, type Targets } from './relocations.js';
 import { parseSectionName } from './sections.js';
 import type { CollectionSpec, ProgramSpec } from './spec.js';
 import { readStructOps, type StructOpsMember } from './struct-ops.js';
@@ -70,7 +70,7 @@ function parse(bytes: Uint8Array): CollectionSpec {
   const debug = btf !== undefined && ext !== undefined ? { btf, ext } : undefined;
   const linker = new Linker(functions, targets, elf.sections, debug);
   const structOps = readStructOps(elf, btf, functions);
-  const programs = entryFunctions(functions).map((fn) => readProgram(linker, fn, structOps.get(fn)));
+  const programs = entryFunctions(functions, targets).map((fn) => readProgram(linker, fn, structOps.get(fn)));
   refuseDuplicates('program', programs);
 
   const kernelVersion = readVersion(elf);
@@ -86,10 +86,21 @@ function parse(bytes: Uint8Array): CollectionSpec {
   };
 }
 
-/** Programs: what is global outside `.text`, and a function of `.text` that is alone (libbpf's prog_is_subprog). */
-function entryFunctions(functions: FunctionTable): ObjectFunction[] {
-  const alone = functions.all.length === 1;
-  return functions.all.filter((fn) => fn.global && (fn.section.name !== '.text' || alone));
+/**
+ * Programs: what is global outside `.text`, and a function of `.text` that is alone (libbpf's prog_is_subprog). A static
+ * function that has a section of its own and is called by none is one too: loaders that go by sections take it.
+ */
+function entryFunctions(functions: FunctionTable, targets: Targets): ObjectFunction[] {
+  const referred = new Set<ObjectFunction>();
+  for (const slots of targets.values())
+    for (const target of slots.values()) if ('fn' in target) referred.add(target.fn);
+  const inSection = new Map<ElfSection, number>();
+  for (const { section } of functions.all) inSection.set(section, (inSection.get(section) ?? 0) + 1);
+  return functions.all.filter((fn) => {
+    const alone = inSection.get(fn.section) === 1;
+    if (fn.section.name === '.text') return fn.global && alone && inSection.size === 1;
+    return fn.global || (alone && !referred.has(fn));
+  });
 }
 
 function readProgram(

@@ -60,7 +60,7 @@ export function resolveTargets(elf: ElfFile, symbols: ObjectSymbols): Targets {
     const targets = result.get(target.index) ?? new Map<number, Target>();
     result.set(target.index, targets);
     for (const relocation of elf.relocations(section)) {
-      if (relocation.type === RelocationType.R_BPF_NONE) continue;
+      if (relocation.type === RelocationType.R_BPF_NONE && !elf.early) continue;
       if (relocation.offset % SLOT_BYTES !== 0 || relocation.offset >= target.size) {
         throw new SkepError(
           `a relocation is at offset ${relocation.offset}, which is no instruction of ${describeSection(target)}`,
@@ -109,7 +109,7 @@ function resolve(
     );
   }
   const wanted = isCall ? RelocationType.R_BPF_64_32 : RelocationType.R_BPF_64_64;
-  if (type !== wanted) {
+  if (type !== wanted && !elf.early) {
     throw fail(
       `${relocationTypeName(type)} against ${describeSymbol(symbol)}, but ${isCall ? 'a call' : 'ld_imm64'} takes ${relocationTypeName(wanted)}`,
     );

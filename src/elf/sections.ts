@@ -242,11 +242,8 @@ export function parseSectionName(name: string): ParsedSection | undefined {
   return { definition, target: plain.slice(slash + 1) };
 }
 
-/**
- * Why a section's name stands for no program type, for a person. Libbpf before 1.0 matched by prefix only, so that
- * old sources say SEC("xdp_firewall") or SEC("classifier/ingress").
- */
-export function explainUnknownSection(name: string): { message: string; hint: string } {
+/** What libbpf before 1.0 took a name for, by its beginning: SEC("xdp_firewall"), SEC("socket/3"). */
+export function looselyNamed(name: string): SectionDefinition | undefined {
   const plain = name.startsWith('?') ? name.slice(1) : name;
   let known: SectionDefinition | undefined;
   for (const definition of sectionDefinitions) {
@@ -254,6 +251,13 @@ export function explainUnknownSection(name: string): { message: string; hint: st
       known = definition;
     }
   }
+  return known;
+}
+
+/** Why a section's name stands for no program type, for a person. */
+export function explainUnknownSection(name: string): { message: string; hint: string } {
+  const plain = name.startsWith('?') ? name.slice(1) : name;
+  const known = looselyNamed(name);
   if (known === undefined) {
     return {
       message: `section '${plain}' does not say which type of program it holds`,

@@ -18,7 +18,7 @@ export interface CollectionSpec {
   maps: MapSpec[];
   /** Variables in `.data*`, `.rodata*` and `.bss*`, by section and offset. */
   variables: VariableSpec[];
-  /** `.kconfig` and `.ksyms` externs. */
+  /** `.kconfig` and `.ksyms` externs, and what is declared and nowhere defined. */
   externs: ExternSpec[];
   btf?: Btf;
 }
@@ -92,7 +92,7 @@ export interface MapSpec {
   flags: number;
   mapExtra: number;
   numaNode?: number;
-  /** LIBBPF_PIN_NONE 0, LIBBPF_PIN_BY_NAME 1. */
+  /** LIBBPF_PIN_NONE 0, LIBBPF_PIN_BY_NAME 1; other loaders have numbers of their own. */
   pinning: number;
   /** BTF type ids of key and value; 0 without. */
   keyTypeId: number;
@@ -119,7 +119,8 @@ export interface VariableSpec {
 
 export interface ExternSpec {
   name: string;
-  section: '.kconfig' | '.ksyms';
+  /** Undefined for what nothing is known of: a program that refers to it cannot be loaded. */
+  section: '.kconfig' | '.ksyms' | undefined;
   /** BTF type id of the VAR's type or of the FUNC; 0 without BTF. */
   typeId: number;
   isFunction: boolean;

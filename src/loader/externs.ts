@@ -104,6 +104,12 @@ function writeSetting(spec: CollectionSpec, extern: ExternSpec, value: string, c
 
 /** What a `.ksyms` extern is in this kernel. Throws a SkepError for a strong one that is not there. */
 export function resolveSymbol(spec: CollectionSpec, extern: ExternSpec, facts: KernelFacts): ResolvedExtern {
+  if (extern.section === undefined) {
+    throw new SkepError('is declared, but nowhere defined', {
+      where: where(extern),
+      hint: 'Define it, or declare it with __ksym or __kconfig, and compile with -g.',
+    });
+  }
   const { kernelBtf } = facts;
   const typed =
     extern.isFunction ||

@@ -8,5 +8,6 @@ export type { Attachable, Link } from './link.js';
 export { type LoadOptions, load } from './load.js';
 export { LoadedMap } from './map.js';
 export { kernelMapName } from './names.js';
+export { type PossibleType, possibleTypes } from './program-types.js';
 export { RefusedProgram } from './refused.js';
 export { findVariable, getVariable, resizeMap, setVariable } from './variables.js';

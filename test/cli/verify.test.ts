@@ -18,15 +18,23 @@ interface Program {
   stackDepth: number;
   milliseconds: number;
   explanation?: { message: string; at?: { line?: { line: number; column: number } } };
+  /** Where the section does not say it. */
+  type?: string;
+  error?: string;
+}
+
+interface Report {
+  object: string;
+  programs: Program[];
   error?: string;
 }
 
 function report(...args: string[]): {
   status: number | null;
-  objects: { object: string; programs: Program[] }[];
+  objects: Report[];
 } {
   const { status, stdout } = skep(['verify', '--json', ...args]);
-  return { status, objects: JSON.parse(stdout) as { object: string; programs: Program[] }[] };
+  return { status, objects: JSON.parse(stdout) as Report[] };
 }
 
 test('an accepted program: figures, status 0', () => {
@@ -78,6 +86,40 @@ test('several objects: one rejection makes the status 1', () => {
     /hello \(xdp\) accepted[\s\S]*accepted \(xdp\) accepted[\s\S]*\n2 of 6 programs accepted\n$/,
   );
   expect(status).toBe(1);
+});
+
+test('a section that does not say the type: the first that fits, unless it is given', () => {
+  const early = 'test/elf/objects/early.bpf.o';
+  const types = (...args: string[]) =>
+    report(early, ...args).objects[0]?.programs.map(({ name, accepted, type }) => [name, accepted, type]);
+  expect(types()).toEqual([
+    ['named_loosely', true, 'xdp'],
+    ['of_any_name', true, 'sched_cls'],
+    ['with_a_section_of_its_own', true, 'xdp'],
+    ['calls_nothing_known', false, undefined],
+  ]);
+  expect(types('--type', 'action')?.slice(1, 3)).toEqual([
+    ['of_any_name', true, 'sched_act'],
+    ['with_a_section_of_its_own', false, 'sched_act'],
+  ]);
+  expect(output('verify', early, '--program', 'of_any_name')).toContain(
+    '(from-netdev, as sched_cls) accepted',
+  );
+});
+
+test('a file that cannot be read is told, the others are judged, and the status is 2', () => {
+  const { status, objects } = report('package.json', rejected, 'nope.bpf.o', hello);
+  expect(objects.map(({ programs, error }) => [programs.length, error])).toEqual([
+    [0, 'package.json: this is no ELF file'],
+    [5, undefined],
+    [0, 'nope.bpf.o: there is no such file'],
+    [1, undefined],
+  ]);
+  expect(status).toBe(2);
+  const text = skep(['verify', 'package.json', hello]);
+  expect(text.stdout).toMatch(/hello \(xdp\) accepted/);
+  expect(text.stderr).toContain('package.json: this is no ELF file');
+  expect(text.status).toBe(2);
 });
 
 test('JSON has objects with programs, and what the verifier counted', () => {

@@ -4,10 +4,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MapFlag, MapType, mapTypeName, progTypeName } from '../../src/bpf/types.js';
+import { MapFlag, MapType, mapTypeName, ProgType, progTypeName } from '../../src/bpf/types.js';
 import { ElfFile, relocationTypeName, SectionType } from '../../src/elf/file.js';
 import { type MapSpec, type ProgramSpec, parseObject, parseSectionName } from '../../src/elf/index.js';
 import { programTag } from '../../src/isa/index.js';
+import { VerifyingKernel } from '../../src/kernel/verifying.js';
+import { load as loadInto } from '../../src/loader/index.js';
 
 const here = import.meta.dirname;
 const golden = <T>(name: string): T =>
@@ -318,6 +320,57 @@ describe('maps', () => {
       { kind: 'map', map: 'counters' },
       { kind: 'map', map: 'seen' },
     ]);
+  });
+});
+
+describe('objects for loaders before libbpf 1.0', () => {
+  test('have maps with inner maps, by the index or the id of a definition, and NUMA nodes', () => {
+    expect(load('early').maps).toMatchObject([
+      { name: 'inner', type: MapType.Hash, maxEntries: 7, numaNode: 0 },
+      {
+        name: 'outer',
+        type: MapType.ArrayOfMaps,
+        innerMap: { name: 'outer.inner', type: MapType.Hash, keySize: 4, valueSize: 8, maxEntries: 7 },
+      },
+      { name: 'table', type: MapType.Array, maxEntries: 5, pinning: 0 },
+      {
+        name: 'tables',
+        type: MapType.HashOfMaps,
+        innerMap: { name: 'tables.inner', type: MapType.Array, keySize: 4, valueSize: 16, maxEntries: 5 },
+      },
+    ]);
+  });
+
+  test('have a program in each section, a static one too when nobody calls it', () => {
+    expect(load('early').programs.map(({ name, section, type }) => [name, section, type])).toEqual([
+      ['named_loosely', 'xdp_early', ProgType.Unspec],
+      ['of_any_name', 'from-netdev', ProgType.Unspec],
+      ['with_a_section_of_its_own', '2/1', ProgType.Unspec],
+      ['calls_nothing_known', 'tc', ProgType.SchedCls],
+    ]);
+  });
+
+  test('refer to maps without a type of relocation, where no machine has a number yet', () => {
+    const bytes = new Uint8Array(readFileSync(path.join(here, 'objects/legacy.v2-nodebug.bpf.o')));
+    const view = new DataView(bytes.buffer);
+    const elf = ElfFile.parse(bytes);
+    view.setUint16(18, 0, true);
+    for (const { type, offset, size } of elf.sections) {
+      for (let at = offset; type === SectionType.Rel && at < offset + size; at += 16)
+        view.setUint32(at + 8, 0, true);
+    }
+    expect(parseObject(bytes).programs.map(({ references }) => references)).toEqual(
+      load('legacy.v2-nodebug').programs.map(({ references }) => references),
+    );
+  });
+
+  test('load but for the programs that refer to what is nowhere defined', async () => {
+    const spec = load('early');
+    expect(spec.externs).toMatchObject([{ name: 'nowhere', section: undefined }]);
+    const kernel = new VerifyingKernel();
+    await expect(loadInto(spec, kernel, { programs: ['calls_nothing_known'] })).rejects.toThrow(
+      "extern 'nowhere': is declared, but nowhere defined",
+    );
   });
 });
 

@@ -138,7 +138,7 @@ function recordLive() {
   const files = readdirSync(objects)
     .filter(
       (file) =>
-        !/\.eb|legacy|pointers|static-program|single|core|kfuncs|ksyms|sections|custom-bss/.test(file),
+        !/\.eb|legacy|early|pointers|static-program|single|core|kfuncs|ksyms|sections|custom-bss/.test(file),
     )
     .map((file) => path.join(objects, file));
   for (const file of readdirSync(examples)) {
