@@ -28,7 +28,7 @@ export {
   map_update_all,
 } from './maps/map';
 export { redirect_map_may_update } from './maps/devmap';
-export { perf_buffer_create, perf_buffer_peek, perf_buffer_release, perf_buffer_wakeups } from './maps/perf';
+export { perf_buffer_create, perf_buffer_peek, perf_buffer_release, perf_buffer_times, perf_buffer_wakeups } from './maps/perf';
 export {
   ringbuf_length, ringbuf_peek, ringbuf_query, ringbuf_release, ringbuf_wakeups, user_ringbuf_put,
 } from './maps/ringbuf';

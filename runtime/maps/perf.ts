@@ -2,17 +2,20 @@
 // is one CPU's, and bpf_perf_event_output appends records to it that user space takes.
 //
 //   record      +0 type | +4 misc (u16) | +6 length of it all (u16) | +8 what the type has
-//     sample    +8 bytes that follow | +12 data, padded so that the record is a multiple of 8
+//     sample    +8 time (u64), in buffers with times | bytes that follow | data, padded so that the record is a
+//               multiple of 8
 //     lost      +8 id (u64) | +16 how many samples found no room since the last record (u64)
 //   block       PerfBuffer | data | as many bytes again: a record that reaches over the end goes on behind it
 
+import { bpf_ktime_get_ns } from '../helpers/time';
 import { BpfMap } from '../layout';
 import { E2BIG, ENOENT, ENOSPC, EOPNOTSUPP } from './errno';
 import { place } from './place';
 
 const PERF_RECORD_LOST: u32 = 2;
 const PERF_RECORD_SAMPLE: u32 = 9;
-const SAMPLE_HEADER: u32 = 12;
+const HEADER: u32 = 8;
+const TIME_SIZE: u32 = 8;
 const LOST_SIZE: u32 = 24;
 /** A record's length has 16 bits. */
 const LARGEST_RECORD: u64 = 0xffff;
@@ -27,6 +30,8 @@ const BPF_F_CURRENT_CPU: u64 = 0xffffffff;
   size: u32 = 0;
   data: usize = 0;
   wakeups: u32 = 0;
+  /** Samples say when they were sent. */
+  times: bool = false;
   head: u64 = 0;
   tail: u64 = 0;
   lost: u64 = 0;
@@ -40,7 +45,7 @@ export function perf_event_array_create(draft: BpfMap): usize {
 }
 
 /** Makes a buffer of `size` bytes, a power of two of pages; 0 when that is too large. */
-export function perf_buffer_create(cpu: u32, size: u32): usize {
+export function perf_buffer_create(cpu: u32, size: u32, times: bool): usize {
   const before = (offsetof<PerfBuffer>() + 15) & ~15;
   if (size > 1 << 28) return 0;
   const at = heap.alloc(before + 2 * size);
@@ -48,6 +53,7 @@ export function perf_buffer_create(cpu: u32, size: u32): usize {
   const buffer = changetype<PerfBuffer>(at);
   buffer.cpu = cpu;
   buffer.size = size;
+  buffer.times = times;
   buffer.data = at + before;
   return at;
 }
@@ -64,7 +70,8 @@ export function perf_buffer_create(cpu: u32, size: u32): usize {
 
 /** Appends a sample: `size` bytes at `data`, then `moreSize` at `more`. -ENOSPC when there is no room, which is counted. */
 function append(buffer: PerfBuffer, data: usize, size: u64, more: usize, moreSize: u64): i32 {
-  const length = (SAMPLE_HEADER + size + moreSize + 7) & ~7;
+  const header: u32 = HEADER + (buffer.times ? TIME_SIZE : 0) + 4;
+  const length = (header + size + moreSize + 7) & ~7;
   if (length > LARGEST_RECORD) return -E2BIG;
   const all = buffer.lost ? length + LOST_SIZE : length;
   // One byte stays free, so that a full buffer differs from an empty one.
@@ -82,8 +89,9 @@ function append(buffer: PerfBuffer, data: usize, size: u64, more: usize, moreSiz
   }
   const at = recordAt(buffer, buffer.head);
   writeHeader(at, PERF_RECORD_SAMPLE, length as u32);
-  store<u32>(at, (length as u32) - SAMPLE_HEADER, 8);
-  const start = at + SAMPLE_HEADER;
+  if (buffer.times) store<u64>(at, bpf_ktime_get_ns(0), HEADER);
+  const start = at + header;
+  store<u32>(start - 4, (length as u32) - header);
   memory.copy(start, data, size as usize);
   memory.copy(start + (size as usize), more, moreSize as usize);
   const end = start + (size as usize) + (moreSize as usize);
@@ -123,6 +131,11 @@ export function perf_buffer_peek(at: usize): usize {
 export function perf_buffer_release(at: usize): void {
   const buffer = changetype<PerfBuffer>(at);
   buffer.tail += load<u16>(recordAt(buffer, buffer.tail), 6) as u64;
+}
+
+/** Whether samples say when they were sent. */
+export function perf_buffer_times(at: usize): bool {
+  return changetype<PerfBuffer>(at).times;
 }
 
 /** How often readers were woken. */

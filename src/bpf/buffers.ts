@@ -4,7 +4,16 @@
 import type { Fd } from './fd.js';
 
 /** What a perf buffer holds: a sample, or how many samples found no room since the record before. */
-export type PerfRecord = { data: Uint8Array } | { lost: number };
+export type PerfRecord =
+  /** `time`: nanoseconds of the kernel's clock, in a buffer that was opened with times. */
+  | { data: Uint8Array; time?: bigint }
+  /** `id`: the perf event's, in such a buffer too. */
+  | { lost: number; id?: bigint };
+
+export interface PerfBufferOptions {
+  /** Records say when they were sent, and take 8 bytes more. */
+  times?: boolean;
+}
 
 export interface BufferCommands {
   /** Takes the records of a ring buffer that are complete, the oldest first; discarded ones are left out. */
@@ -15,7 +24,7 @@ export interface BufferCommands {
    * A buffer of `size` bytes, a power of two of pages, for what programs on a CPU send: an enabled perf event of type
    * PERF_COUNT_SW_BPF_OUTPUT, to be put into a perf event array at the CPU's number.
    */
-  perfBufferOpen(cpu: number, size: number): Promise<Fd>;
+  perfBufferOpen(cpu: number, size: number, options?: PerfBufferOptions): Promise<Fd>;
   /**
    * Takes the records of a perf buffer, the oldest first. The kernel pads samples: four bytes more than they have are a
    * multiple of eight.

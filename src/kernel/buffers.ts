@@ -1,7 +1,7 @@
 // What programs send to user space and the other way, in the emulated kernel: records lie in linear memory, and whoever
 // waits for some is told after the run that sent them.
 
-import type { BufferCommands, Fd, PerfRecord } from '../bpf/bpf.js';
+import type { BufferCommands, Fd, PerfBufferOptions, PerfRecord } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapType, mapTypeName } from '../bpf/types.js';
 import type { Descriptors } from './descriptors.js';
@@ -11,15 +11,15 @@ import type { KernelMemory } from './memory/memory.js';
 
 const PAGE = 4096;
 const PERF_RECORD_LOST = 2;
-/** Of a sample: where its length and its data are. */
-const SAMPLE_SIZE = 8;
-const SAMPLE_DATA = 12;
+/** Of a record: where it goes on behind its header. */
+const BODY = 8;
 /** Of a record of lost samples: their number. */
 const LOST = 16;
 
 /** The runtime's functions for perf buffers. */
 interface PerfRuntime {
-  perf_buffer_create(cpu: number, size: number): number;
+  perf_buffer_create(cpu: number, size: number, times: boolean): number;
+  perf_buffer_times(buffer: number): number;
   perf_buffer_peek(buffer: number): number;
   perf_buffer_release(buffer: number): void;
   perf_buffer_wakeups(buffer: number): number;
@@ -66,7 +66,7 @@ export class KernelBuffers implements BufferCommands {
     if (result < 0) throw new BpfError(command, -result, `${record.length} bytes`);
   }
 
-  async perfBufferOpen(cpu: number, size: number): Promise<Fd> {
+  async perfBufferOpen(cpu: number, size: number, { times = false }: PerfBufferOptions = {}): Promise<Fd> {
     const command = 'perf_event_open';
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.#machine.cpus) {
       throw new BpfError(command, Errno.EINVAL, `there is no CPU ${cpu}`);
@@ -74,14 +74,14 @@ export class KernelBuffers implements BufferCommands {
     if (size < PAGE || !Number.isInteger(Math.log2(size))) {
       throw new BpfError(command, Errno.EINVAL, `a buffer of ${size} bytes is no power of two of pages`);
     }
-    const address = this.#create(cpu, size);
+    const address = this.#create(cpu, size, times);
     if (!address) throw new BpfError(command, Errno.ENOMEM, `a buffer of ${size} bytes`);
     return this.#descriptors.create('perf buffer', { id: 0, address }, () => this.#memory.free(address));
   }
 
-  #create(cpu: number, size: number): number {
+  #create(cpu: number, size: number, times: boolean): number {
     try {
-      return this.#runtime.perf_buffer_create(cpu, size) >>> 0;
+      return this.#runtime.perf_buffer_create(cpu, size, times) >>> 0;
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return 0;
       throw error;
@@ -90,18 +90,24 @@ export class KernelBuffers implements BufferCommands {
 
   async perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
     const { address } = this.#descriptors.get(buffer, 'perf buffer', 'perf_event');
+    const times = this.#runtime.perf_buffer_times(address) !== 0;
     const records: PerfRecord[] = [];
     for (let at = this.#peek(address); at; at = this.#peek(address)) {
-      const memory = this.#memory;
-      const lost = memory.u32(at) === PERF_RECORD_LOST;
-      records.push(
-        lost
-          ? { lost: memory.u32(at + LOST) }
-          : { data: memory.read(at + SAMPLE_DATA, memory.u32(at + SAMPLE_SIZE)) },
-      );
+      records.push(this.#record(at, times));
       this.#runtime.perf_buffer_release(address);
     }
     return records;
+  }
+
+  #record(at: number, times: boolean): PerfRecord {
+    const memory = this.#memory;
+    if (memory.u32(at) === PERF_RECORD_LOST) {
+      const lost = memory.u32(at + LOST);
+      return times ? { lost, id: memory.view.getBigUint64(at + BODY, true) } : { lost };
+    }
+    const body = at + BODY + (times ? 8 : 0);
+    const data = memory.read(body + 4, memory.u32(body));
+    return times ? { data, time: memory.view.getBigUint64(at + BODY, true) } : { data };
   }
 
   #peek(buffer: number): number {

@@ -5,7 +5,7 @@
 //
 // Positions only grow. Whoever writes data does so before it moves its position, and reads the other's position first.
 
-import type { BufferCommands, Fd, PerfRecord } from '../bpf/bpf.js';
+import type { BufferCommands, Fd, PerfBufferOptions, PerfRecord } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapType, mapTypeName } from '../bpf/types.js';
 import { infos, perf } from './attributes.js';
@@ -25,6 +25,7 @@ const DATA_TAIL = 1032 / 8;
 const PERF_ATTR_SIZE = 112;
 const PERF_TYPE_SOFTWARE = 1;
 const PERF_COUNT_SW_BPF_OUTPUT = 10n;
+const PERF_SAMPLE_TIME = 1n << 2n;
 const PERF_SAMPLE_RAW = 1n << 10n;
 const PERF_RECORD_LOST = 2;
 const PERF_RECORD_SAMPLE = 9;
@@ -50,6 +51,8 @@ interface PerfBuffer {
   readonly mapping: Mapping;
   readonly positions: BigInt64Array;
   readonly data: Uint8Array;
+  /** Samples begin with their time. */
+  readonly times: boolean;
 }
 
 export class LinuxBuffers implements BufferCommands {
@@ -146,7 +149,7 @@ export class LinuxBuffers implements BufferCommands {
     Atomics.store(producer, 0, position + BigInt(length));
   }
 
-  async perfBufferOpen(cpu: number, size: number): Promise<Fd> {
+  async perfBufferOpen(cpu: number, size: number, { times = false }: PerfBufferOptions = {}): Promise<Fd> {
     const command = 'perf_event_open';
     const { native } = this.#session;
     const event = this.#session.struct(perf.perf_event_attr, {
@@ -154,7 +157,7 @@ export class LinuxBuffers implements BufferCommands {
       size: PERF_ATTR_SIZE,
       config: PERF_COUNT_SW_BPF_OUTPUT,
       sample_period: 1n,
-      sample_type: PERF_SAMPLE_RAW,
+      sample_type: times ? PERF_SAMPLE_RAW | PERF_SAMPLE_TIME : PERF_SAMPLE_RAW,
       wakeup_events: 1,
     });
     if (size < native.pageSize)
@@ -166,6 +169,7 @@ export class LinuxBuffers implements BufferCommands {
         mapping,
         positions: new BigInt64Array(mapping.bytes, 0, DATA_TAIL + 1),
         data: new Uint8Array(mapping.bytes, native.pageSize, size),
+        times,
       });
       check(command, native.ioctl(fd, PERF_EVENT_IOC_ENABLE, 0));
     } catch (error) {
@@ -178,7 +182,7 @@ export class LinuxBuffers implements BufferCommands {
   async perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
     const found = this.#perfBuffers.get(this.#session.own('perf_event', buffer));
     if (!found) throw new BpfError('perf_event', Errno.EINVAL, `descriptor ${buffer} is no perf buffer`);
-    const { positions, data } = found;
+    const { positions, data, times } = found;
     const head = Atomics.load(positions, DATA_HEAD);
     let tail = Atomics.load(positions, DATA_TAIL);
     const records: PerfRecord[] = [];
@@ -193,8 +197,13 @@ export class LinuxBuffers implements BufferCommands {
       const view = new DataView(record.buffer);
       const type = view.getUint32(0, true);
       if (type === PERF_RECORD_SAMPLE) {
-        records.push({ data: record.subarray(12, 12 + view.getUint32(8, true)) });
-      } else if (type === PERF_RECORD_LOST) records.push({ lost: Number(view.getBigUint64(16, true)) });
+        const at = times ? 16 : 8;
+        const data = record.subarray(at + 4, at + 4 + view.getUint32(at, true));
+        records.push(times ? { data, time: view.getBigUint64(8, true) } : { data });
+      } else if (type === PERF_RECORD_LOST) {
+        const lost = Number(view.getBigUint64(16, true));
+        records.push(times ? { lost, id: view.getBigUint64(8, true) } : { lost });
+      }
       tail += BigInt(length);
     }
     Atomics.store(positions, DATA_TAIL, tail);

@@ -22,6 +22,7 @@ import type {
   PacketBatch,
   PacketBatchResult,
   PerfEventAttr,
+  PerfBufferOptions,
   PerfRecord,
   ProgAttachAttr,
   ProgDetachAttr,
@@ -191,8 +192,8 @@ export class LinuxKernel implements Bpf, Disposable {
     return this.#buffers.ringbufProduce(map, record);
   }
 
-  perfBufferOpen(cpu: number, size: number): Promise<Fd> {
-    return this.#buffers.perfBufferOpen(cpu, size);
+  perfBufferOpen(cpu: number, size: number, options?: PerfBufferOptions): Promise<Fd> {
+    return this.#buffers.perfBufferOpen(cpu, size, options);
   }
 
   perfBufferConsume(buffer: Fd): Promise<PerfRecord[]> {
