@@ -1,7 +1,7 @@
 // Atomic read-modify-writes and ordered accesses (RFC 9669, section 5.3; load_acquire and store_release of
 // Linux). One CPU at a time runs on a memory that is not shared, so plain accesses are atomic and in order.
 
-import { check_access, fault } from './check';
+import { fault, reachable } from './check';
 import { Cpu, FAULT_ARGUMENT } from './layout';
 
 // The operation, in the immediate. FETCH is a bit of it.
@@ -36,13 +36,11 @@ export function atomic(cpu: Cpu, registers: usize, word: u64, size: u32, slot: u
 
   if (operation == LOAD_ACQUIRE) {
     const pointer = load<u64>(src) + offset;
-    check_access(cpu, pointer, size, 0, slot);
-    store<u64>(dst, loadSized(pointer as usize, size));
+    store<u64>(dst, loadSized(reachable(cpu, pointer, size, 0, slot), size));
     return;
   }
   const pointer = load<u64>(dst) + offset;
-  const at = pointer as usize;
-  check_access(cpu, pointer, size, 1, slot);
+  const at = reachable(cpu, pointer, size, 1, slot);
   const operand = load<u64>(src);
   if (operation == STORE_RELEASE) {
     storeSized(at, size, operand);

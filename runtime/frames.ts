@@ -2,26 +2,26 @@
 // interpreter run once a frame, as compiled programs do by themselves (src/kernel/jit/driver.ts).
 
 import { interpret } from './interpreter';
-import { Cpu, PAGE, POINTER_BASE, XDP_HEADROOM, XDP_TAILROOM, XdpFrame } from './layout';
+import { Cpu, PAGE, POINTER_BASE, Program, XDP_HEADROOM, XDP_TAILROOM, XdpFrame } from './layout';
 
 /** Runs `program` on frames Cpu.frameIndex to `count`, `stride` bytes apart. */
 export function interpret_frames(
   address: usize, program: usize, frames: usize, count: u32, stride: u32, budget: i32,
 ): void {
   const cpu = changetype<Cpu>(address);
+  const shape = changetype<Program>(program);
   for (let index = cpu.frameIndex; index < count; index++) {
     const at = frames + index * stride;
-    const frame = changetype<XdpFrame>(at);
     cpu.frameIndex = index;
     cpu.program = program;
     cpu.ctx = at;
-    cpu.packetStart = frame.dataMeta;
-    cpu.packetEnd = frame.dataEnd;
+    cpu.packetStart = load<u32>(at + shape.startField);
+    cpu.packetEnd = load<u32>(at + shape.endField);
     cpu.tailCalls = 0;
     cpu.budget = budget;
     cpu.redirectIfindex = 0;
-    frame.result = interpret(address, program, POINTER_BASE | (at as u64));
-    frame.redirectIfindex = cpu.redirectIfindex;
+    store<u64>(at + shape.resultField, interpret(address, program, POINTER_BASE | (at as u64)));
+    store<u32>(at + shape.redirectField, cpu.redirectIfindex);
   }
   cpu.frameIndex = count;
 }

@@ -41,4 +41,5 @@ export * from './helpers/time';
 export * from './helpers/xdp';
 export { interpret, interpreter_begin, interpreter_resume } from './interpreter';
 export { call_helper, helper_table } from './helpers/dispatch';
+export { packet_address, skb_buffer_size, skb_frame_end, skb_frame_init } from './skb';
 export { frame_buffer_size, frame_init, frames_init, interpret_frames } from './frames';

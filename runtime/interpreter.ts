@@ -11,11 +11,12 @@
 // address and the instructions left in locals. A run is cut into stretches: an engine that compiles WebAssembly
 // in two tiers only moves to its optimised code when a function is called again, and a stretch is that call.
 
-import { check_access, check_arguments, fault } from './check';
+import { check_arguments, fault, reachable } from './check';
 import { atomic } from './atomic';
 import { call_helper, helper_arguments } from './helpers/dispatch';
+import { packet_address } from './skb';
 import {
-  ARG_CTX, ARG_PROG_ARRAY, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BUDGET, FAULT_STACK, Interpreter, InterpreterFrame,
+  ARG_BITS, ARG_CTX, ARG_PROG_ARRAY, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BUDGET, FAULT_STACK, Interpreter, InterpreterFrame,
   Interpreter_frames, Interpreter_registers, INTERPRETER_EXITED, INTERPRETER_RUNNING, MAX_CALL_FRAMES, MAX_LOOPS,
   MAX_TAIL_CALLS, POINTER_BASE, Program, STACK_FRAME, STACK_SIZE,
 } from './layout';
@@ -71,13 +72,13 @@ function truncate(value: u64, bits: u32): u64 {
 
 /**
  * Where `pointer` is in linear memory, when the program may read (write) `size` bytes there. The stack and the
- * packet are looked at here, whatever else the program may touch by check_access.
+ * packet are looked at here, whatever else the program may touch elsewhere.
  */
 @inline function reach(cpu: Cpu, stack: u64, pointer: u64, size: u32, write: u32, slot: u32): usize {
   if (pointer - stack > STACK_SIZE - size) {
     const inside = pointer - (cpu.packetStart as u64);
     const length = (cpu.packetEnd - cpu.packetStart) as u64;
-    if (inside >= length || inside + size > length) check_access(cpu, pointer, size, write, slot);
+    if (inside >= length || inside + size > length) return reachable(cpu, pointer, size, write, slot);
   }
   return pointer as usize;
 }
@@ -178,7 +179,7 @@ function tailCall(cpu: Cpu, state: Interpreter, slot: u32): bool {
   const registers = changetype<usize>(state) + Interpreter_registers;
   const r1 = load<u64>(registers + R1);
   const r2 = load<u64>(registers + R2);
-  check_arguments(cpu, ARG_CTX | (ARG_PROG_ARRAY << 4), slot, r1, r2, 0, 0, 0);
+  if (!changetype<Program>(cpu.program).trusted) check_arguments(cpu, ARG_CTX | (ARG_PROG_ARRAY << ARG_BITS), slot, r1, r2, 0, 0, 0);
   const map = changetype<BpfMap>(r2 as usize);
   const index = load<u32>(registers + R3);
   if (index >= map.maxEntries || cpu.tailCalls >= MAX_TAIL_CALLS) return false;
@@ -201,17 +202,14 @@ function callHelper(cpu: Cpu, registers: usize, id: u32, slot: u32): void {
   const r4 = load<u64>(registers + R4);
   const r5 = load<u64>(registers + R5);
   const kinds = helper_arguments(cpu, id, slot);
-  if (kinds) check_arguments(cpu, kinds, slot, r1, r2, r3, r4, r5);
+  if (kinds && !changetype<Program>(cpu.program).trusted) check_arguments(cpu, kinds, slot, r1, r2, r3, r4, r5);
   store<u64>(registers + R0, call_helper(cpu, id, r1, r2, r3, r4, r5));
 }
 
 /** A legacy load from the packet, in network byte order; false when it is not all inside the packet. */
 function loadPacket(cpu: Cpu, registers: usize, at: u64, size: u32): bool {
-  const length = (cpu.packetEnd - cpu.packetStart) as u32;
-  const from = at as u32;
-  // As a signed number it must not be negative either (Linux has ancillary data there, for sockets only).
-  if (from >= length || length - from < size) return false;
-  const address = cpu.packetStart + from;
+  const address = packet_address(cpu, at as i32, size);
+  if (!address) return false;
   if (size == 4) store<u64>(registers, bswap<u32>(load<u32>(address)));
   else if (size == 2) store<u64>(registers, bswap<u16>(load<u16>(address)));
   else store<u64>(registers, load<u8>(address));

@@ -72,6 +72,19 @@ export const FIRST_OFFSET: u32 = 0x10000;
   entry: u32 = 0;
   /** Bytes of context that it may read. */
   ctxSize: u32 = 0;
+  /** A bit for each byte of the context: whether it may be written; 0: none may. */
+  ctxWritable: usize = 0;
+  /** The verifier has accepted it, or it is known to be right: its accesses are not looked at. */
+  trusted: u32 = 0;
+  // Where a frame of this program's type has what the engines need (src/kernel/jit/code.ts: FrameShape).
+  startField: u32 = 0;
+  endField: u32 = 0;
+  dataField: u32 = 0;
+  resultField: u32 = 0;
+  redirectField: u32 = 0;
+  /** What pointers in the context lead to: bytes [objectsField, objectsEnd) of the frame. */
+  objectsField: u32 = 0;
+  objectsEnd: u32 = 0;
 }
 
 /** A map's header. What `values` points to is the part that programs may touch. */
@@ -128,6 +141,121 @@ export const FIRST_OFFSET: u32 = 0x10000;
   redirectFlags: u32 = 0;
   reserved1: u64 = 0;
   reserved2: u64 = 0;
+}
+
+/** A socket as programs see it: struct bpf_sock, then what the kernel keeps. */
+@unmanaged export class Socket {
+  boundDevIf: u32 = 0;
+  family: u32 = 0;
+  type: u32 = 0;
+  protocol: u32 = 0;
+  mark: u32 = 0;
+  priority: u32 = 0;
+  srcIp4: u32 = 0;
+  srcIp6: u32 = 0;
+  srcIp6b: u32 = 0;
+  srcIp6c: u32 = 0;
+  srcIp6d: u32 = 0;
+  /** In host byte order. */
+  srcPort: u32 = 0;
+  /** In network byte order. */
+  dstPort: u16 = 0;
+  padding: u16 = 0;
+  dstIp4: u32 = 0;
+  dstIp6: u32 = 0;
+  dstIp6b: u32 = 0;
+  dstIp6c: u32 = 0;
+  dstIp6d: u32 = 0;
+  /** TCP_* . */
+  state: u32 = 0;
+  rxQueueMapping: i32 = 0;
+  /** Made by the first bpf_get_socket_cookie; 0 before. */
+  cookie: u64 = 0;
+  reserved: u64 = 0;
+}
+
+/** A socket buffer in flight. Its first 192 bytes are the program's context, struct __sk_buff. */
+@unmanaged export class SkbFrame {
+  len: u32 = 0;
+  pktType: u32 = 0;
+  mark: u32 = 0;
+  queueMapping: u32 = 0;
+  protocol: u32 = 0;
+  vlanPresent: u32 = 0;
+  vlanTci: u32 = 0;
+  vlanProto: u32 = 0;
+  priority: u32 = 0;
+  ingressIfindex: u32 = 0;
+  ifindex: u32 = 0;
+  tcIndex: u32 = 0;
+  cb0: u32 = 0;
+  cb1: u32 = 0;
+  cb2: u32 = 0;
+  cb3: u32 = 0;
+  cb4: u32 = 0;
+  hash: u32 = 0;
+  tcClassid: u32 = 0;
+  data: u32 = 0;
+  dataEnd: u32 = 0;
+  napiId: u32 = 0;
+  family: u32 = 0;
+  remoteIp4: u32 = 0;
+  localIp4: u32 = 0;
+  remoteIp6: u32 = 0;
+  remoteIp6b: u32 = 0;
+  remoteIp6c: u32 = 0;
+  remoteIp6d: u32 = 0;
+  localIp6: u32 = 0;
+  localIp6b: u32 = 0;
+  localIp6c: u32 = 0;
+  localIp6d: u32 = 0;
+  remotePort: u32 = 0;
+  localPort: u32 = 0;
+  dataMeta: u32 = 0;
+  flowKeys: u64 = 0;
+  tstamp: u64 = 0;
+  wireLen: u32 = 0;
+  gsoSegs: u32 = 0;
+  sk: u64 = 0;
+  gsoSize: u32 = 0;
+  tstampType: u32 = 0;
+  hwtstamp: u64 = 0;
+  /** r0 at exit. */
+  result: u64 = 0;
+  redirectIfindex: u32 = 0;
+  redirectFlags: u32 = 0;
+  /** The buffer [hardStart, hardEnd), and the packet in it. What the context calls data_end may be hidden (0). */
+  hardStart: u32 = 0;
+  hardEnd: u32 = 0;
+  head: u32 = 0;
+  tail: u32 = 0;
+  /** Where headers begin, from hardStart. */
+  macHeader: u32 = 0;
+  networkHeader: u32 = 0;
+  /** 0xffffffff: not set. */
+  transportHeader: u32 = 0;
+  macLength: u32 = 0;
+  /** CHECKSUM_*: what is known of checksums; for CHECKSUM_COMPLETE the sum. */
+  summed: u32 = 0;
+  sum: u32 = 0;
+  sumLevel: u32 = 0;
+  /** The program's type sees packet pointers. */
+  pointers: u32 = 0;
+  /** Not 0: the buffer was made by a helper, and goes with the run. */
+  owned: u32 = 0;
+  hashKnown: u32 = 0;
+  gsoType: u32 = 0;
+  /** The packet carries another one. */
+  encapsulation: u32 = 0;
+  /** struct bpf_flow_keys, 56 bytes, and the socket. */
+  keys0: u64 = 0;
+  keys1: u64 = 0;
+  keys2: u64 = 0;
+  keys3: u64 = 0;
+  keys4: u64 = 0;
+  keys5: u64 = 0;
+  keys6: u64 = 0;
+  /** A Socket follows. */
 }
 
 /** A program being interpreted: all that is needed to stop before any instruction and to go on later. */
@@ -209,6 +337,15 @@ export const Program_maps: u32 = offsetof<Program>('maps');
 export const Program_mapCount: u32 = offsetof<Program>('mapCount');
 export const Program_entry: u32 = offsetof<Program>('entry');
 export const Program_ctxSize: u32 = offsetof<Program>('ctxSize');
+export const Program_ctxWritable: u32 = offsetof<Program>('ctxWritable');
+export const Program_trusted: u32 = offsetof<Program>('trusted');
+export const Program_startField: u32 = offsetof<Program>('startField');
+export const Program_endField: u32 = offsetof<Program>('endField');
+export const Program_dataField: u32 = offsetof<Program>('dataField');
+export const Program_resultField: u32 = offsetof<Program>('resultField');
+export const Program_redirectField: u32 = offsetof<Program>('redirectField');
+export const Program_objectsField: u32 = offsetof<Program>('objectsField');
+export const Program_objectsEnd: u32 = offsetof<Program>('objectsEnd');
 
 export const BpfMap_size: u32 = offsetof<BpfMap>();
 export const BpfMap_type: u32 = offsetof<BpfMap>('type');
@@ -242,6 +379,41 @@ export const XdpFrame_result: u32 = offsetof<XdpFrame>('result');
 export const XdpFrame_redirectIfindex: u32 = offsetof<XdpFrame>('redirectIfindex');
 export const XdpFrame_redirectFlags: u32 = offsetof<XdpFrame>('redirectFlags');
 
+export const SkbFrame_context: u32 = offsetof<SkbFrame>('result');
+/** With the socket behind it. */
+export const SkbFrame_size: u32 = offsetof<SkbFrame>() + offsetof<Socket>();
+export const SkbFrame_socket: u32 = offsetof<SkbFrame>();
+export const SkbFrame_mark: u32 = offsetof<SkbFrame>('mark');
+export const SkbFrame_queueMapping: u32 = offsetof<SkbFrame>('queueMapping');
+export const SkbFrame_priority: u32 = offsetof<SkbFrame>('priority');
+export const SkbFrame_ingressIfindex: u32 = offsetof<SkbFrame>('ingressIfindex');
+export const SkbFrame_ifindex: u32 = offsetof<SkbFrame>('ifindex');
+export const SkbFrame_cb: u32 = offsetof<SkbFrame>('cb0');
+export const SkbFrame_data: u32 = offsetof<SkbFrame>('data');
+export const SkbFrame_dataEnd: u32 = offsetof<SkbFrame>('dataEnd');
+export const SkbFrame_dataMeta: u32 = offsetof<SkbFrame>('dataMeta');
+export const SkbFrame_tstamp: u32 = offsetof<SkbFrame>('tstamp');
+export const SkbFrame_wireLen: u32 = offsetof<SkbFrame>('wireLen');
+export const SkbFrame_gsoSegs: u32 = offsetof<SkbFrame>('gsoSegs');
+export const SkbFrame_gsoSize: u32 = offsetof<SkbFrame>('gsoSize');
+export const SkbFrame_hwtstamp: u32 = offsetof<SkbFrame>('hwtstamp');
+export const SkbFrame_len: u32 = offsetof<SkbFrame>('len');
+export const SkbFrame_result: u32 = offsetof<SkbFrame>('result');
+export const SkbFrame_redirectIfindex: u32 = offsetof<SkbFrame>('redirectIfindex');
+export const SkbFrame_head: u32 = offsetof<SkbFrame>('head');
+export const SkbFrame_tail: u32 = offsetof<SkbFrame>('tail');
+export const SkbFrame_keys: u32 = offsetof<SkbFrame>('keys0');
+export const SkbFrame_hash: u32 = offsetof<SkbFrame>('hash');
+export const SkbFrame_summed: u32 = offsetof<SkbFrame>('summed');
+
+/** A frame of programs without packets: the context (CONTEXT_LIMIT bytes at most), then what a run leaves behind. */
+export const CONTEXT_LIMIT: u32 = 65536;
+export const PlainFrame_result: u32 = CONTEXT_LIMIT;
+export const PlainFrame_redirectIfindex: u32 = CONTEXT_LIMIT + 8;
+/** Zero: where a packet would begin and end. */
+export const PlainFrame_packet: u32 = CONTEXT_LIMIT + 12;
+export const PlainFrame_size: u32 = CONTEXT_LIMIT + 16;
+
 // What programs may do with a map's values (bits of BpfMap.access).
 export const ACCESS_READ: u32 = 1;
 export const ACCESS_WRITE: u32 = 2;
@@ -259,7 +431,9 @@ export const FAULT_STACK: u32 = 6;
 export const INTERPRETER_RUNNING: u32 = 0;
 export const INTERPRETER_EXITED: u32 = 1;
 
-// What a helper's argument must be, 4 bits an argument in the packed form (first argument lowest).
+/** Bits of an argument in the packed form of what a helper's arguments must be (the first is the lowest). */
+export const ARG_BITS: u32 = 5;
+// What one must be.
 export const ARG_ANYTHING: u32 = 0;
 export const ARG_CTX: u32 = 1;
 export const ARG_MAP: u32 = 2;
@@ -283,6 +457,11 @@ export const ARG_RINGBUF_RECORD: u32 = 11;
 export const ARG_REDIRECT_MAP: u32 = 12;
 /** A perf event array. */
 export const ARG_PERF_EVENT_ARRAY: u32 = 13;
+/** As ARG_WRITE, but null is allowed when the size is 0. */
+export const ARG_WRITE_OR_NULL: u32 = 14;
+/** So many writable bytes. */
+export const ARG_WRITE_4: u32 = 15;
+export const ARG_WRITE_8: u32 = 16;
 
 /** Helper numbers are below this. */
 export const HELPERS: u32 = 256;
@@ -298,6 +477,8 @@ export const STACK_SIZE: u32 = (MAX_TAIL_CALLS + 1) * MAX_CALL_FRAMES * STACK_FR
 export const MAX_LOOPS: u32 = 8388608;
 /** Bytes of a page. */
 export const PAGE: u32 = 4096;
+/** Room before the packet of a socket buffer (NET_SKB_PAD). */
+export const SKB_HEADROOM: u32 = 64;
 /** Room before a packet (XDP_PACKET_HEADROOM). */
 export const XDP_HEADROOM: u32 = 256;
 /** The end of a packet's page that is not the packet's: sizeof(struct skb_shared_info), aligned. */

@@ -38,18 +38,24 @@ async function makeMap(kernel, entry, fds) {
   const attr = attributesOf(entry.attr, fds);
   if (entry.inner) attr.innerMapFd = await makeMap(kernel, entry.inner, fds);
   const fd = await kernel.mapCreate(attr);
-  await fill(kernel, fd, entry, fds, false);
+  await fill(kernel, fd, entry, fds, ({ late = false }) => !late && isThere(entry, fds));
   if (entry.frozen) await kernel.mapFreeze(fd);
   return fd;
 }
 
-/** Sets the contents of a map; slots of maps and programs hold descriptors. */
-async function fill(kernel, fd, entry, fds, late) {
-  for (const { key, value, late: isLate = false } of entry.updates ?? []) {
-    if (isLate !== late) continue;
-    const slot = HOLDS_DESCRIPTORS.has(entry.attr.type)
-      ? fds.get(new Int32Array(value.slice().buffer)[0])
-      : undefined;
+const descriptorIn = (value) => new Int32Array(value.slice().buffer)[0];
+
+/** Whether what a map's slots refer to has been made: programs come after the maps that they use. */
+const isThere = (entry, fds) =>
+  !HOLDS_DESCRIPTORS.has(entry.attr.type) ||
+  (entry.updates ?? []).every(({ value, late }) => late || fds.has(descriptorIn(value)));
+
+/** Sets the contents of a map that are wanted; slots of maps and programs hold descriptors. */
+async function fill(kernel, fd, entry, fds, wanted) {
+  for (const update of entry.updates ?? []) {
+    if (!wanted(update)) continue;
+    const { key, value } = update;
+    const slot = HOLDS_DESCRIPTORS.has(entry.attr.type) ? fds.get(descriptorIn(value)) : undefined;
     await kernel.mapUpdateElem(
       fd,
       key,
@@ -62,15 +68,20 @@ async function fill(kernel, fd, entry, fds, late) {
 async function runOn(engine, test) {
   const kernel = new EmulatedKernel({ engine });
   const fds = new Map();
+  const pending = [];
   for (const entry of test.descriptors) {
     if (entry.kind === 'btf') fds.set(entry.fd, await kernel.btfLoad(entry.bytes));
-    if (entry.kind === 'map') fds.set(entry.fd, await makeMap(kernel, entry, fds));
+    if (entry.kind === 'map') {
+      if (!isThere(entry, fds)) pending.push(entry);
+      fds.set(entry.fd, await makeMap(kernel, entry, fds));
+    }
     if (entry.kind === 'program') fds.set(entry.fd, await kernel.progLoad(attributesOf(entry.attr, fds)));
   }
+  for (const entry of pending) await fill(kernel, fds.get(entry.fd), entry, fds, ({ late = false }) => !late);
   const fd = await kernel.progLoad(attributesOf(test.attr, fds));
   if (test.fd !== undefined) fds.set(test.fd, fd);
   for (const entry of test.descriptors) {
-    if (entry.kind === 'map') await fill(kernel, fds.get(entry.fd), entry, fds, true);
+    if (entry.kind === 'map') await fill(kernel, fds.get(entry.fd), entry, fds, ({ late = false }) => late);
   }
   const { retval } = await kernel.progTestRun(
     fd,

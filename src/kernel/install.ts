@@ -5,6 +5,7 @@ import { encodeUnchecked } from '../isa/encode.js';
 import type { EngineName, RunnableProgram } from './engine.js';
 import { helperById } from './helpers/index.js';
 import { InterpretedProgram } from './interpreter/engine.js';
+import type { ContextShape } from './jit/code.js';
 import { JitProgram, ProgramTable } from './jit/jit.js';
 import { LOAD, refuseHelper } from './load-checks.js';
 import { type KernelMemory, layout } from './memory/memory.js';
@@ -52,7 +53,7 @@ export class Installer {
     const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
       helpers: helperById,
-      refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible),
+      refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible, checked),
     });
     const memory = this.#memory;
     const code = encodeUnchecked(resolved.insns);
@@ -70,7 +71,8 @@ export class Installer {
       });
       memory.setU32(address + layout.Program_insnCount, code.length / 8);
       memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
-      memory.setU32(address + layout.Program_ctxSize, definition.context.size);
+      this.#describe(address, definition.context, allocated);
+      memory.setU32(address + layout.Program_trusted, checked ? 0 : 1);
       if (this.engine === 'interpreter') {
         return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
       }
@@ -89,6 +91,26 @@ export class Installer {
     }
   }
 
+  /** Tells the runtime what the program's frames look like. */
+  #describe(
+    address: number,
+    { size, writable, frame }: ContextShape,
+    allocated: (field: number, size: number, what: string) => number,
+  ): void {
+    const memory = this.#memory;
+    const set = (field: number, value: number) => memory.setU32(address + field, value);
+    set(layout.Program_ctxSize, size);
+    set(layout.Program_startField, frame.packetStart);
+    set(layout.Program_endField, frame.packetEnd);
+    set(layout.Program_dataField, frame.data);
+    set(layout.Program_resultField, frame.result);
+    set(layout.Program_redirectField, frame.redirectIfindex);
+    set(layout.Program_objectsField, frame.objects.from);
+    set(layout.Program_objectsEnd, frame.objects.to);
+    if (!writable.some((bits) => bits !== 0)) return;
+    memory.write(allocated(layout.Program_ctxWritable, writable.length, 'the rules of a context'), writable);
+  }
+
   /** Gives back what a program holds. */
   uninstall({ address, runnable }: Installed): void {
     runnable.dispose();
@@ -99,6 +121,7 @@ export class Installer {
   #free(address: number): void {
     this.#memory.free(this.#memory.u32(address + layout.Program_insns));
     this.#memory.free(this.#memory.u32(address + layout.Program_maps));
+    this.#memory.free(this.#memory.u32(address + layout.Program_ctxWritable));
     this.#memory.free(address);
   }
 

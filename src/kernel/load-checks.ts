@@ -9,6 +9,7 @@ import type { Instruction } from '../isa/instruction.js';
 import { helperById, missingHelper } from './helpers/index.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
 import { programTypeDefinition } from './programs/index.js';
+import { mayCall } from './verifier/tables/helper-availability.js';
 
 export const LOAD = 'BPF_PROG_LOAD';
 /** BPF_COMPLEXITY_LIMIT_INSNS: instructions that a privileged user may load. */
@@ -25,15 +26,10 @@ export const refuseLoad = (message: string, errno: Errno = Errno.EINVAL): never 
 export function checkLoad(attr: ProgLoadAttr): ProgramTypeDefinition {
   const definition = programTypeDefinition(attr.type);
   if (!definition) {
-    const word = progTypeName(attr.type);
-    return refuseLoad(
-      word
-        ? `program type ${word} is not available in the emulated kernel yet`
-        : `there is no program type ${attr.type}`,
-    );
+    return refuseLoad(`there is no program type ${attr.type}`);
   }
   const expected = attr.expectedAttachType ?? 0;
-  if (expected !== 0 && !definition.attachTypes.includes(expected as AttachType)) {
+  if (expected !== 0 && definition.attachTypes?.includes(expected as AttachType) === false) {
     refuseLoad(`expected attach type ${expected} does not fit program type ${progTypeName(attr.type)}`);
   }
   if (!VALID_NAME.test(attr.name ?? '')) {
@@ -63,14 +59,19 @@ export function refuseHelper(
   id: number,
   definition: ProgramTypeDefinition,
   gplCompatible: boolean,
+  checked: boolean,
 ): string | undefined {
   const helper = helperById(id);
   if (!helper) return missingHelper(id);
-  if (helper.programTypes !== 'all' && !helper.programTypes.includes(definition.type)) {
+  // What the verifier has accepted may call it; some may because of what they attach to.
+  if (checked && !mayCall(definition.type, id)) {
     return `program of this type cannot use helper bpf_${helper.name}#${id}`;
   }
   if (helper.gplOnly && !gplCompatible) {
     return `cannot call GPL-restricted function bpf_${helper.name}#${id} from non-GPL compatible program`;
+  }
+  if (checked && helper.args.includes('verified')) {
+    return `bpf_${helper.name}#${id} takes what only the verifier can vouch for, and this program was not verified`;
   }
   return undefined;
 }

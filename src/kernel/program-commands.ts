@@ -18,12 +18,12 @@ import { checkLineInfo } from './line-info.js';
 import { checkLoad, decodeAttr, LOAD, refuseLoad } from './load-checks.js';
 import type { KernelMachine, Task } from './machine.js';
 import type { KernelMap } from './maps/index.js';
-import type { Fault } from './memory/fault.js';
 import type { KernelMapObject, KernelObject } from './objects.js';
 import { dumpInstructions, KernelProgram } from './program.js';
+import { runOn } from './program-run.js';
 import { runBatch } from './programs/batch.js';
+import { testRun } from './programs/index.js';
 import type { ProgramRun } from './programs/run.js';
-import { testRun } from './programs/test-run.js';
 import { resolve } from './resolve.js';
 import { verifyLoad } from './verification.js';
 
@@ -80,7 +80,8 @@ export class KernelPrograms {
     installer.setId(address, id);
     const program = new KernelProgram({
       id,
-      type: definition.type,
+      definition,
+      contextSize: verdict?.contextSize ?? 0,
       expectedAttachType: attr.expectedAttachType ?? 0,
       name: attr.name ?? '',
       tag,
@@ -140,28 +141,14 @@ export class KernelPrograms {
   #run(program: KernelProgram): ProgramRun {
     const machine = this.#machine;
     const task = this.#task;
-    const { runnable, expectedAttachType } = program.parts;
-    return {
-      memory: machine.memory,
-      arena: machine.arena,
-      program: {
-        codeSize: runnable.codeSize,
-        run: (frames, from, count, stride, budget) =>
-          machine.as(task, () => runnable.run(frames, from, count, stride, budget)),
-        prepare: (runs) => runnable.prepare(runs),
-        dispose: () => {},
-      },
-      expectedAttachType,
-      budget: machine.budget,
-      now: () => performance.now() * 1e6,
-      withClock: (clock, body) => machine.withClock(clock, body),
-      explain: (fault) => this.#explain(fault, program),
-    };
-  }
-
-  /** The fault may be in a program that was tail-called. */
-  #explain(fault: Fault, started: KernelProgram) {
-    return (this.#machine.programs.get(fault.program) ?? started).explain(fault);
+    const { runnable } = program.parts;
+    return runOn(machine, program, {
+      codeSize: runnable.codeSize,
+      run: (frames, from, count, stride, budget) =>
+        machine.as(task, () => runnable.run(frames, from, count, stride, budget)),
+      prepare: (runs) => runnable.prepare(runs),
+      dispose: () => {},
+    });
   }
 
   async progTestRun(fd: Fd, attr: ProgTestRunAttr): Promise<ProgTestRunResult> {

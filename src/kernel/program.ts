@@ -1,7 +1,7 @@
 // A loaded program: what it was made from, what it refers to, and the engine's form of it.
 
 import type { ProgDump, ProgInfo, RunFault } from '../bpf/bpf.js';
-import { type AttachType, type ProgType, progTypeName } from '../bpf/types.js';
+import { type AttachType, progTypeName } from '../bpf/types.js';
 import type { Btf } from '../btf/index.js';
 import { disassembleKernel } from '../isa/disassemble.js';
 import { encodeUnchecked } from '../isa/encode.js';
@@ -15,6 +15,7 @@ import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { layout } from './memory/memory.js';
 import type { KernelObject } from './objects.js';
+import type { ProgramTypeDefinition } from './programs/definition.js';
 
 /** The BTF object that a program or map was loaded with. */
 export interface KernelBtf {
@@ -24,7 +25,7 @@ export interface KernelBtf {
 
 export interface ProgramParts {
   readonly id: number;
-  readonly type: ProgType;
+  readonly definition: ProgramTypeDefinition;
   readonly expectedAttachType: AttachType | 0;
   readonly name: string;
   readonly tag: string;
@@ -44,6 +45,8 @@ export interface ProgramParts {
   /** Address of the Program in linear memory. */
   readonly address: number;
   readonly runnable: RunnableProgram;
+  /** How many bytes of context it looks at; 0 when it was not verified. */
+  readonly contextSize: number;
   /** Seconds since the epoch. */
   readonly loadedAt: number;
   /** Of whoever loaded it. */
@@ -83,10 +86,11 @@ export class KernelProgram {
   }
 
   get info(): ProgInfo {
-    const { id, type, name, tag, gplCompatible, maps, btf, loadedAt, uid, runnable, xlated } = this.parts;
+    const { id, definition, name, tag, gplCompatible, maps, btf, loadedAt, uid, runnable, xlated } =
+      this.parts;
     return {
       id,
-      type,
+      type: definition.type,
       name,
       tag,
       gplCompatible,
@@ -144,7 +148,10 @@ export class KernelProgram {
   /** A fault of this program, in words. */
   explain(fault: Fault): RunFault {
     const { id, name } = this.parts;
-    const { kind, message } = describeFault(fault, progTypeName(this.parts.type) ?? 'this type of');
+    const { kind, message } = describeFault(
+      fault,
+      progTypeName(this.parts.definition.type) ?? 'this type of',
+    );
     const source = this.source(fault.slot);
     return {
       kind,

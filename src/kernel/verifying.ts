@@ -169,6 +169,7 @@ function refused({ errno, message }: { errno: Errno; message: string }): Judgeme
     peakStates: 0,
     maxStatesPerInsn: 0,
     markRead: 0,
+    contextSize: 0,
     stackDepths: [],
     memory: 0,
     milliseconds: 0,

@@ -1,6 +1,6 @@
-// A helper is one definition: a row here is all that the checks of a load, the JIT and the runtime know of it.
+// A helper is one definition: its signature, which is a row of the verifier's tables, and where its body is. The rows of
+// the families here say the latter.
 
-import type { ProgType } from '../../bpf/types.js';
 import type { KernelMemory } from '../memory/memory.js';
 
 /** What an argument must be; the packed form for the runtime is ARG_* in runtime/layout.ts. */
@@ -25,7 +25,13 @@ export type ArgType =
   /** Memory whose size is the next argument. */
   | 'read'
   | 'write'
-  | 'read-or-null';
+  | 'read-or-null'
+  | 'write-or-null'
+  /** So many bytes that the helper writes. */
+  | 'write-4'
+  | 'write-8'
+  /** An object of the kernel: only the verifier knows that it is one, so that no other program may pass it. */
+  | 'verified';
 
 /** What a helper that runs in the host sees: arguments as unsigned 64-bit, and the kernel around it. */
 export interface HostCall {
@@ -38,23 +44,28 @@ export interface HostCall {
   trace(text: string): void;
 }
 
+/**
+ * Where a helper runs. `runtime`: the runtime exports `bpf_<name>(cpu, r1..r5)`. `engine`: each engine has it built in. A
+ * function: in the host; its result is r0.
+ */
+export type Runs = 'runtime' | 'engine' | ((call: HostCall) => bigint);
+
+/** A row: a helper by its name, and where it runs. */
+export type HelperBody = readonly [name: string, runs: Runs];
+
+/** Helpers of the runtime. */
+export const inRuntime = (...names: readonly string[]): HelperBody[] =>
+  names.map((name) => [name, 'runtime']);
+
 export interface HelperDefinition {
   /** BPF_FUNC_*. */
   readonly id: number;
   /** Without the `bpf_` prefix. */
   readonly name: string;
   readonly args: readonly ArgType[];
-  readonly returns: 'integer' | 'void' | 'map-value-or-null' | 'memory-or-null';
+  readonly returns: 'integer' | 'void' | 'map-value-or-null' | 'memory-or-null' | 'object';
   readonly gplOnly: boolean;
-  /** First kernel that has it. */
-  readonly since: string;
-  /** Program types that may call it. */
-  readonly programTypes: 'all' | readonly ProgType[];
   /** It may move the packet's start or end (bpf_helper_changes_pkt_data in Linux). */
   readonly changesPacket?: true;
-  /**
-   * Where it runs. `runtime`: the runtime exports `bpf_<name>(cpu, r1..r5)`. `engine`: each engine has it
-   * built in. A function: in the host; its result is r0.
-   */
-  readonly runs: 'runtime' | 'engine' | ((call: HostCall) => bigint);
+  readonly runs: Runs;
 }

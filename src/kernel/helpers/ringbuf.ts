@@ -1,25 +1,11 @@
 // Helpers for ring buffers. Bodies: runtime/helpers/ringbuf.ts.
 
-import type { HelperDefinition } from './definition.js';
+import { type HelperBody, inRuntime } from './definition.js';
 
-const common = { gplOnly: false, since: '5.8', programTypes: 'all', runs: 'runtime' } as const;
-
-export const ringbufHelpers: readonly HelperDefinition[] = [
-  {
-    id: 130,
-    name: 'ringbuf_output',
-    args: ['ringbuf', 'read', 'anything', 'anything'],
-    returns: 'integer',
-    ...common,
-  },
-  {
-    id: 131,
-    name: 'ringbuf_reserve',
-    args: ['ringbuf', 'anything', 'anything'],
-    returns: 'memory-or-null',
-    ...common,
-  },
-  { id: 132, name: 'ringbuf_submit', args: ['ringbuf-record', 'anything'], returns: 'void', ...common },
-  { id: 133, name: 'ringbuf_discard', args: ['ringbuf-record', 'anything'], returns: 'void', ...common },
-  { id: 134, name: 'ringbuf_query', args: ['ringbuf', 'anything'], returns: 'integer', ...common },
-];
+export const ringbufHelpers: readonly HelperBody[] = inRuntime(
+  'ringbuf_output',
+  'ringbuf_reserve',
+  'ringbuf_submit',
+  'ringbuf_discard',
+  'ringbuf_query',
+);

@@ -2,7 +2,7 @@
 
 import { Errno } from '../../bpf/errno.js';
 import { type KernelMemory, layout, POINTER_BASE } from '../memory/memory.js';
-import type { HelperDefinition, HostCall } from './definition.js';
+import type { HelperBody, HostCall } from './definition.js';
 import { type PrintfMemory, printf } from './printf.js';
 
 const utf8 = new TextDecoder();
@@ -52,25 +52,7 @@ function traceVprintk(call: HostCall): bigint {
   return print(call, new BigUint64Array(call.memory.read(offsetOf(data), size).buffer));
 }
 
-export const traceHelpers: readonly HelperDefinition[] = [
-  {
-    id: 6,
-    name: 'trace_printk',
-    args: ['read', 'anything', 'anything', 'anything', 'anything'],
-    returns: 'integer',
-    gplOnly: true,
-    since: '4.1',
-    programTypes: 'all',
-    runs: tracePrintk,
-  },
-  {
-    id: 177,
-    name: 'trace_vprintk',
-    args: ['read', 'anything', 'read-or-null', 'anything'],
-    returns: 'integer',
-    gplOnly: true,
-    since: '5.16',
-    programTypes: 'all',
-    runs: traceVprintk,
-  },
+export const traceHelpers: readonly HelperBody[] = [
+  ['trace_printk', tracePrintk],
+  ['trace_vprintk', traceVprintk],
 ];

@@ -68,6 +68,15 @@ export function isCovered(p: Provenance, offset: number, size: number): boolean 
   return p.offset + offset >= 0 && p.offset + offset + p.slack + size <= p.range;
 }
 
+/** Whether all of these bytes of the context may be written. */
+function mayWrite(t: Translator, from: number, size: number): boolean {
+  const { writable } = t.code.context;
+  for (let at = from; at < from + size; at++) {
+    if (!(((writable[at >> 3] ?? 0) >> (at & 7)) & 1)) return false;
+  }
+  return from >= 0;
+}
+
 /** Checks an access in checked mode; whether the check already shows that it always fails does not matter. */
 function check(
   a: AccessContext,
@@ -104,7 +113,11 @@ function check(
       } else if (!within(FRAME + p.offset + offset, p.slack, FRAME)) inRuntime();
       return;
     case 'ctx':
-      if (write || !within(p.offset + offset, 0, t.code.context.size)) inRuntime();
+      if (
+        write ? !mayWrite(t, p.offset + offset, size) : !within(p.offset + offset, 0, t.code.context.size)
+      ) {
+        inRuntime();
+      }
       return;
     case 'packet':
     case 'packet-end':
@@ -304,27 +317,37 @@ export function atomic(a: AccessContext, slot: number, does: Extract<Semantics, 
 
 /**
  * Legacy packet access: network byte order, from the packet's start; outside the packet it ends the function with 0
- * (RFC 9669, section 5.1; Linux, bpf_gen_ld_abs).
+ * (RFC 9669, section 5.1; Linux, bpf_gen_ld_abs). Where a negative offset leads, the runtime knows.
  */
 export function packetLoad(t: Translator, slot: number, size: number, indirect: boolean): void {
   const { insn } = t.step(slot);
   const { body } = t;
-  const at = t.scratch(I64, 1);
+  const { data, packetEnd } = t.code.context.frame;
+  const at = t.scratch(I32, 1);
+  const address = t.scratch(I32, 2);
   body.i32(insn.imm);
   if (indirect) {
     t.push32(insn.src);
     body.op(Op.i32_add);
   }
-  body.op(Op.i64_extend_i32_u).tee(at).i64(size).op(Op.i64_add);
-  t.loadCpu(layout.Cpu_packetEnd);
-  t.loadCpu(layout.Cpu_packetStart);
-  body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if).i64(0);
+  body.set(at);
+  const ofFrame = (field: number) => {
+    t.loadCpu(layout.Cpu_ctx);
+    body.memory(Op.i32_load, field);
+  };
+  body.get(at).op(Op.i64_extend_i32_u).i64(size).op(Op.i64_add);
+  ofFrame(packetEnd);
+  ofFrame(data);
+  body.op(Op.i32_sub).op(Op.i64_extend_i32_u).op(Op.i64_gt_u).open(Op.if);
+  t.pushCpu();
+  body.get(at).i32(size).call(t.callees.runtime.packet_address).tee(address);
+  body.op(Op.i32_eqz).open(Op.if).i64(0);
   t.pop(0);
   t.leave();
-  body.end();
-  body.get(at).op(Op.i32_wrap_i64);
-  t.loadCpu(layout.Cpu_packetStart);
-  body.op(Op.i32_add).memory(ofSize(NARROW_LOADS, size), 0);
+  body.end().else();
+  ofFrame(data);
+  body.get(at).op(Op.i32_add).set(address).end();
+  body.get(address).memory(ofSize(NARROW_LOADS, size), 0);
   if (size > 1) swap32(t, size === 2 ? 16 : 32);
   t.pop32(0);
 }

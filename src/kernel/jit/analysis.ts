@@ -96,7 +96,14 @@ function plus(state: State, slot: number, pointer: Provenance, other: Provenance
 }
 
 /** Kinds of arguments that point to what a helper writes. */
-const WRITES: ReadonlySet<string> = new Set(['write', 'map-value-out']);
+const WRITES: ReadonlySet<string> = new Set([
+  'write',
+  'write-or-null',
+  'write-4',
+  'write-8',
+  'map-value-out',
+  'verified',
+]);
 
 export interface AnalysisOptions {
   readonly helpers: (id: number) => HelperDefinition | undefined;

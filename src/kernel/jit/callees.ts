@@ -7,6 +7,7 @@ import { type FunctionType, I32, I64, type ModuleBuilder } from './wasm.js';
 const RUNTIME = {
   check_access: { params: [I32, I64, I32, I32, I32], results: [] },
   check_arguments: { params: [I32, I32, I32, I64, I64, I64, I64, I64], results: [] },
+  packet_address: { params: [I32, I32, I32], results: [I32] },
   fault: { params: [I32, I32, I32, I64, I32], results: [] },
   call_helper: { params: [I32, I32, I64, I64, I64, I64, I64], results: [I64] },
   htab_lookup: { params: [I32, I32], results: [I32] },

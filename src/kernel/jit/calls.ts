@@ -1,7 +1,7 @@
 // Calls: helpers (inlined where that pays, straight into the runtime otherwise), subprograms, tail calls.
 
 import type { ArgType, HelperDefinition } from '../helpers/definition.js';
-import { argKinds } from '../helpers/index.js';
+import { ARG_BITS, argKinds } from '../helpers/index.js';
 import { layout } from '../memory/memory.js';
 import type { AccessContext } from './access.js';
 import { keepElement, lookup } from './lookup.js';
@@ -34,6 +34,7 @@ const isWritable = (p: Provenance, size: number): boolean =>
 function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provenance): boolean {
   switch (type) {
     case 'anything':
+    case 'verified':
       return true;
     case 'ctx':
       return p?.kind === 'ctx' && p.offset === 0;
@@ -57,7 +58,12 @@ function isProven(type: ArgType, p: Provenance, next: Provenance, first: Provena
       );
     case 'map-value-out':
       return first?.kind === 'map' && isWritable(p, first.map.valueSize);
+    case 'write-4':
+      return isWritable(p, 4);
+    case 'write-8':
+      return isWritable(p, 8);
     case 'write':
+    case 'write-or-null':
       return (
         next?.kind === 'number' && next.value !== undefined && next.value > 0 && isWritable(p, next.value)
       );
@@ -70,7 +76,7 @@ function checkArguments(t: Translator, slot: number, helper: HelperDefinition): 
   helper.args.forEach((type, i) => {
     const p = t.provenance(slot, i + 1);
     if (isProven(type, p, t.provenance(slot, i + 2), t.provenance(slot, 1))) return;
-    kinds |= argKinds[type] << (4 * i);
+    kinds |= argKinds[type] << (ARG_BITS * i);
   });
   if (kinds === 0) return;
   t.pushCpu();

@@ -48,6 +48,24 @@ export interface ContextShape {
   readonly size: number;
   /** Byte offsets of the 4-byte fields that hold where the packet (or its metadata) begins and ends. */
   readonly packetFields: ReadonlyMap<number, 'start' | 'end'>;
+  /** A bit for each byte that may be written (checked mode), the first in the lowest of the first byte. */
+  readonly writable: Uint8Array;
+  readonly frame: FrameShape;
+}
+
+/** A frame: the context, and behind it what the kernel keeps of a run. Byte offsets of 4-byte fields, from its beginning. */
+export interface FrameShape {
+  readonly size: number;
+  /** What of the packet a program may touch at most, metadata included. */
+  readonly packetStart: number;
+  readonly packetEnd: number;
+  /** Where the packet begins (LD_ABS). */
+  readonly data: number;
+  /** r0 at exit, 8 bytes. */
+  readonly result: number;
+  readonly redirectIfindex: number;
+  /** What the context's pointers lead to, beside packets. */
+  readonly objects: { readonly from: number; readonly to: number };
 }
 
 export interface Code {

@@ -6,16 +6,18 @@
 // too few registers left); `main`, which tail calls go to, is then a run on the frame that is there already.
 
 import { layout, POINTER_BASE } from '../memory/memory.js';
+import type { FrameShape } from './code.js';
 import { type Home, MAIN_TYPE } from './translator.js';
 import { FunctionBody, type FunctionType, I32, I64, Op } from './wasm.js';
 
 export const RUN_TYPE: FunctionType = { params: [I32, I32, I32, I32, I32, I32], results: [] };
 
-/** What a run leaves behind, so that the next one must begin with it set anew. */
+/** What a run leaves behind, so that the next one must begin with it set anew; and where a frame has what. */
 export interface Traces {
   readonly tailCalls: boolean;
   readonly redirects: boolean;
   readonly budget: boolean;
+  readonly shape: FrameShape;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface Traces {
  * set only when these can be reached by a tail call.
  */
 export function driver(
-  { tailCalls, redirects, budget: counts }: Traces,
+  { tailCalls, redirects, budget: counts, shape }: Traces,
   main: number | ((home: Home) => void),
 ): FunctionBody {
   const body = new FunctionBody(RUN_TYPE);
@@ -48,8 +50,8 @@ export function driver(
   setCpu(layout.Cpu_frameIndex, () => body.get(index));
   if (tailCalls) setCpu(layout.Cpu_program, () => body.get(program));
   setCpu(layout.Cpu_ctx, () => body.get(frame));
-  setCpu(layout.Cpu_packetStart, ofFrame(layout.XdpFrame_dataMeta));
-  setCpu(layout.Cpu_packetEnd, ofFrame(layout.XdpFrame_dataEnd));
+  setCpu(layout.Cpu_packetStart, ofFrame(shape.packetStart));
+  setCpu(layout.Cpu_packetEnd, ofFrame(shape.packetEnd));
   if (tailCalls) setCpu(layout.Cpu_tailCalls, () => body.i32(0));
   if (tailCalls || counts) setCpu(layout.Cpu_budget, () => body.get(budget));
   if (tailCalls || redirects) setCpu(layout.Cpu_redirectIfindex, () => body.i32(0));
@@ -79,10 +81,10 @@ export function driver(
     });
     body.end();
   }
-  body.get(frame).get(result).memory(Op.i64_store, layout.XdpFrame_result);
+  body.get(frame).get(result).memory(Op.i64_store, shape.result);
   if (tailCalls || redirects) {
     body.get(frame).get(cpu).memory(Op.i32_load, layout.Cpu_redirectIfindex);
-    body.memory(Op.i32_store, layout.XdpFrame_redirectIfindex);
+    body.memory(Op.i32_store, shape.redirectIfindex);
   }
   body.get(index).i32(1).op(Op.i32_add).set(index);
   body.op(Op.br).unsigned(0).end().end();
@@ -90,7 +92,7 @@ export function driver(
 }
 
 /** The body of `main(ctx, stack)` for a program that is written into `run`. */
-export function single(run: number): FunctionBody {
+export function single(run: number, shape: FrameShape): FunctionBody {
   const body = new FunctionBody(MAIN_TYPE);
   const stack = 1;
   const pushCpu = (field: number) => body.op(Op.global_get).unsigned(0).memory(Op.i32_load, field);
@@ -100,6 +102,6 @@ export function single(run: number): FunctionBody {
   body.i32(0);
   pushCpu(layout.Cpu_budget);
   body.get(stack).call(run);
-  pushCpu(layout.Cpu_ctx).memory(Op.i64_load, layout.XdpFrame_result);
+  pushCpu(layout.Cpu_ctx).memory(Op.i64_load, shape.result);
   return body;
 }

@@ -76,6 +76,7 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
     tailCalls: translation.tailCalls,
     redirects: [...called].some((helper) => helper.name.startsWith('redirect')),
     budget: translation.checked && (described.get(0)?.countsItself ?? false),
+    shape: code.context.frame,
   };
   for (const { entry, flow, provenance } of plans) {
     const self = subprograms.get(entry);
@@ -86,7 +87,7 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
     // What runs in the place of another program may not undo what that left behind.
     if (isMain && flow.loops.size === 0 && !traces.tailCalls && !traces.redirects) {
       module.define(run, driver(traces, into));
-      module.define(self.index, single(run));
+      module.define(self.index, single(run, traces.shape));
       continue;
     }
     const home = ownHome(self.parameters);

@@ -13,8 +13,7 @@ import type {
 } from '../../bpf/machine.js';
 import type { KernelMachine, Task } from '../machine.js';
 import type { KernelMap } from '../maps/index.js';
-import type { KernelProgram } from '../program.js';
-import type { ProgramRun } from '../programs/run.js';
+import { runOn } from '../program-run.js';
 import { Network } from './network.js';
 
 /** Who programs say they run on when packets come in (interrupts are taken on any task's time). */
@@ -34,27 +33,13 @@ export class MachineCommands implements Machine {
         memory,
         arena,
         cpu,
-        run: (program) => this.#run(program),
+        run: (program) => runOn(machine, program),
         ran: (program, nanoseconds) => machine.count(program, 1, nanoseconds),
         programById: (id) => (id === 0 ? undefined : machine.objects.find('program', id)),
         mapAt: (address) => this.#mapAt(address),
       },
       devices,
     );
-  }
-
-  #run(program: KernelProgram): ProgramRun {
-    const machine = this.#machine;
-    return {
-      memory: machine.memory,
-      arena: machine.arena,
-      program: program.parts.runnable,
-      expectedAttachType: program.parts.expectedAttachType,
-      budget: machine.budget,
-      now: () => performance.now() * 1e6,
-      withClock: (clock, body) => machine.withClock(clock, body),
-      explain: (fault) => (machine.programs.get(fault.program) ?? program).explain(fault),
-    };
   }
 
   #mapAt(address: number): KernelMap | undefined {

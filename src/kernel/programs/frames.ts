@@ -17,6 +17,7 @@ const USUAL_BUFFERS = FRAMES * 4096;
 
 /** The runtime's part. */
 interface FrameRuntime {
+  skb_buffer_size(length: number): number;
   frame_buffer_size(length: number): number;
   frame_init(frame: number, buffer: number, length: number, meta: number): void;
   frames_init(frames: number, buffers: number, packets: number, ends: number, count: number): void;
@@ -73,6 +74,21 @@ export class FrameArena {
     this.#runtime.frame_init(frame, buffer, length, meta);
     this.#memory.write(this.#memory.u32(frame + layout.XdpFrame_dataMeta), packet);
     return frame;
+  }
+
+  /** Room for one frame of `size` bytes that has no packet. */
+  placeContext(size: number): number {
+    return this.#frames.reserve(Math.max(size, FRAMES * layout.XdpFrame_size));
+  }
+
+  /** Puts one packet into a cleared buffer for a socket buffer (runtime/skb.ts). Addresses of the room for its frame, and of the buffer. */
+  placeSkb(packet: Uint8Array): { frame: number; buffer: number } {
+    const size = this.#runtime.skb_buffer_size(packet.length);
+    const frame = this.#frames.reserve(FRAMES * layout.XdpFrame_size);
+    const buffer = this.#buffers.reserve(Math.max(size, USUAL_BUFFERS));
+    this.#memory.u8.fill(0, buffer, buffer + size);
+    this.#memory.write(buffer + layout.SKB_HEADROOM, packet);
+    return { frame, buffer };
   }
 
   /**

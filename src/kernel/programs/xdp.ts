@@ -5,19 +5,20 @@
 //
 // The three pointers are offsets in linear memory; 32 bits are all that a program loads of them.
 
-import { AttachType, ProgType } from '../../bpf/types.js';
-import type { ProgramTypeDefinition } from './definition.js';
+import { ProgType } from '../../bpf/types.js';
+import type { FrameShape } from '../jit/code.js';
+import { layout } from '../memory/memory.js';
+import { define, type ProgramTypeDefinition } from './definition.js';
+import { testRun } from './xdp-run.js';
 
-export const xdp: ProgramTypeDefinition = {
-  type: ProgType.Xdp,
-  context: {
-    size: 24,
-    packetFields: new Map([
-      [0, 'start'],
-      [4, 'end'],
-      [8, 'start'],
-    ]),
-  },
-  attachTypes: [AttachType.Xdp, AttachType.XdpDevmap, AttachType.XdpCpumap],
-  packetLoads: false,
+const frame: FrameShape = {
+  size: layout.XdpFrame_size,
+  packetStart: layout.XdpFrame_dataMeta,
+  packetEnd: layout.XdpFrame_dataEnd,
+  data: layout.XdpFrame_data,
+  result: layout.XdpFrame_result,
+  redirectIfindex: layout.XdpFrame_redirectIfindex,
+  objects: { from: 0, to: 0 },
 };
+
+export const xdp: ProgramTypeDefinition = define(ProgType.Xdp, frame, testRun);

@@ -25,6 +25,7 @@ const TYPES: Readonly<Record<ContextPointer['kind'], number>> = {
 export function checkContextAccess(v: Verifier, access: MemoryAccess, off: number): void {
   const { size, type, value } = access;
   const { context } = v.rules;
+  v.contextSize = Math.max(v.contextSize, off + size);
   if (context.kind === 'arguments' || context.kind === 'target') {
     checkArgument(v, access, off);
     return;

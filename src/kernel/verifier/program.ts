@@ -95,6 +95,8 @@ export interface Verdict {
   readonly peakStates: number;
   readonly maxStatesPerInsn: number;
   readonly markRead: number;
+  /** Bytes of context, from its beginning, that it looks at. */
+  readonly contextSize: number;
   /** Bytes of stack, by subprogram. */
   readonly stackDepths: readonly number[];
   /** Most bytes that the states took. */

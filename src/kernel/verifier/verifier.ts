@@ -154,6 +154,8 @@ export class Verifier {
   /** What type of pointer an access goes through, where it must always be the same. */
   readonly pointerType = new Map<number, number>();
 
+  /** Bytes of context that the program looks at (max_ctx_offset). */
+  contextSize = 0;
   /** Calls whose spills are taken out, and how many there are. */
   readonly fastcallSpills = new Map<number, number>();
   /** Calls of bpf_loop that Linux would inline: always the same function, with flags 0. */

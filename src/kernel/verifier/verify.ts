@@ -40,6 +40,7 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     peakStates: v.peakStates,
     maxStatesPerInsn: v.maxStatesPerInsn,
     markRead: v.longestMarkRead,
+    contextSize: v.contextSize,
     stackDepths: v.subprogs.map(({ stackDepth }) => stackDepth),
     memory: v.d.peakBytes,
     ...(errno ? { at: v.insn } : {}),
@@ -56,6 +57,7 @@ const unknownType: Verdict = {
   peakStates: 0,
   maxStatesPerInsn: 0,
   markRead: 0,
+  contextSize: 0,
   stackDepths: [],
   memory: 0,
 };

@@ -1,0 +1,29 @@
+// Programs that see a packet as struct __sk_buff: socket filters, traffic control, cgroups, lightweight tunnels. Their
+// context is how an SkbFrame begins (runtime/layout.ts); `data`, `data_end` and `data_meta` hold offsets in linear memory.
+
+import { ProgType } from '../../bpf/types.js';
+import type { FrameShape } from '../jit/code.js';
+import { layout } from '../memory/memory.js';
+import { define, type ProgramTypeDefinition } from './definition.js';
+import { testRunSkb } from './skb-run.js';
+
+const frame: FrameShape = {
+  size: layout.SkbFrame_size,
+  packetStart: layout.SkbFrame_head,
+  packetEnd: layout.SkbFrame_tail,
+  data: layout.SkbFrame_data,
+  result: layout.SkbFrame_result,
+  redirectIfindex: layout.SkbFrame_redirectIfindex,
+  objects: { from: layout.SkbFrame_keys, to: layout.SkbFrame_size },
+};
+
+export const skbTypes: readonly ProgramTypeDefinition[] = [
+  ProgType.SocketFilter,
+  ProgType.SchedCls,
+  ProgType.SchedAct,
+  ProgType.CgroupSkb,
+  ProgType.LwtIn,
+  ProgType.LwtOut,
+  ProgType.LwtXmit,
+  ProgType.LwtSeg6local,
+].map((type) => define(type, frame, testRunSkb));
