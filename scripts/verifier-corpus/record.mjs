@@ -108,6 +108,8 @@ class Recorder {
     let attr = asked;
     // How many elements there are is often set by the program that loads, which there is not here.
     if (!attr.maxEntries && sized(attr.type)) attr = { ...attr, maxEntries: 4096 };
+    // Some loaders take the type of a ring buffer's records for documentation.
+    if (attr.type === MapType.Ringbuf) attr = { ...attr, keySize: 0, valueSize: 0 };
     // The verifier does not look at how many entries a hash has, and the kernel allocates them all.
     if (HASHES.has(attr.type)) attr = { ...attr, maxEntries: Math.min(attr.maxEntries, 4096) };
     const fd = this.#call(() => linux.mapCreate(attr));

@@ -84,6 +84,8 @@ export function readLegacyMaps(elf: ElfFile, btf: Btf | undefined): DefinedMap[]
         where: `map '${spec.name}'`,
       });
     }
+    // What such a map holds is a descriptor; many definitions leave its size open.
+    spec.valueSize ||= 4;
     spec.innerMap = { ...inner.spec, name: `${spec.name}.inner` };
   }
   return definitions.map(({ spec, section, offset, size }) => ({ spec, section, offset, size }));

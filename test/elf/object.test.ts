@@ -330,6 +330,7 @@ describe('objects for loaders before libbpf 1.0', () => {
       {
         name: 'outer',
         type: MapType.ArrayOfMaps,
+        valueSize: 4,
         innerMap: { name: 'outer.inner', type: MapType.Hash, keySize: 4, valueSize: 8, maxEntries: 7 },
       },
       { name: 'table', type: MapType.Array, maxEntries: 5, pinning: 0 },
