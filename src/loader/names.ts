@@ -20,13 +20,15 @@ export function kernelMapName(map: MapSpec, objectName: string): string {
 }
 
 /**
- * The file name of a map that is pinned (libbpf's bpf_map__name): sections of the user's own making keep their name, others
- * have the object's before it. A bpf file system takes no dots.
+ * The name of a map as libbpf's users know it (bpf_map__name): sections of the user's own making keep their name, others have
+ * the object's before it.
  */
-export function pinName(map: MapSpec, objectName: string): string {
-  const own = map.section === undefined || map.name.includes('.', 1);
-  return (own ? map.name : kernelMapName(map, objectName)).replaceAll('.', '_');
+export function mapName(map: MapSpec, objectName: string): string {
+  return map.name.includes('.', 1) || map.section === undefined ? map.name : kernelMapName(map, objectName);
 }
+
+/** The file name of a map that is pinned: a bpf file system takes no dots. */
+export const pinName = (map: MapSpec, objectName: string): string => mapName(map, objectName).replaceAll('.', '_');
 
 /** Names for an error message, the first few of them: `a, b, c and 4 more`. */
 export function listNames(names: readonly string[]): string {
