@@ -7,6 +7,8 @@ export class Backtracking {
   readonly regs = new Uint32Array(8);
   readonly slotsLow = new Uint32Array(8);
   readonly slotsHigh = new Uint32Array(8);
+  /** What makes the walk stop at each instruction (precision.ts); made when first needed. */
+  touches: Uint32Array | undefined;
 
   reset(frame: number): void {
     this.frame = frame;

@@ -48,6 +48,38 @@ function leave(v: Verifier): void {
   v.backtracking.frame--;
 }
 
+/** In `touches`: whatever is looked for, the instruction matters. */
+const ALWAYS = 1 << 16;
+
+/**
+ * For each slot the registers that make the walk stop there when they are looked for, as a mask, or ALWAYS. Most
+ * instructions on a path have nothing to do with what is looked for, and are passed over by this alone.
+ */
+function touchesOf(v: Verifier): Uint32Array {
+  const touches = new Uint32Array(v.length);
+  for (let at = 0; at < v.length; at++) {
+    const code = v.code[at] as number;
+    const dst = 1 << (v.dst[at] as number);
+    const src = 1 << (v.src[at] as number);
+    const cls = code & 7;
+    const op = code & 0xf0;
+    if (code === 0) touches[at] = 0;
+    else if (cls === InsnClass.ALU || cls === InsnClass.ALU64 || cls === InsnClass.LDX) touches[at] = dst;
+    else if (cls === InsnClass.ST) touches[at] = dst;
+    else if (cls === InsnClass.STX) touches[at] = (code & 0xe0) === Mode.ATOMIC ? ALWAYS : dst;
+    else if (cls === InsnClass.LD || op === JumpOp.CALL || op === JumpOp.EXIT) touches[at] = ALWAYS;
+    else touches[at] = code & 8 ? dst | src : 0;
+  }
+  return touches;
+}
+
+/** Whether a step of the history has more to say than its instruction: linked scalars, a store to the stack. */
+function tells(v: Verifier, step: Address, at: number): boolean {
+  const { d } = v;
+  if (d.get(step, L.Step_linked) | d.get(step, L.Step_linked + 4)) return true;
+  return (d.get(step, L.Step_flags) & StepFlag.STACK_ACCESS) !== 0 && ((v.code[at] as number) & 7) !== InsnClass.LDX;
+}
+
 /** Goes back over slot `at`, after which `next` was executed; `step` is what the history has of it, or 0. */
 function backtrack(v: Verifier, at: number, next: number, step: Address): typeof LOST | undefined {
   const { d } = v;
@@ -227,6 +259,9 @@ export function walkBack(v: Verifier, start: Address, insn: number, skip: boolea
   let next = -1;
   let changed = false;
   let skipFirst = skip;
+  const { verbose } = log;
+  bt.touches ??= touchesOf(v);
+  const { touches } = bt;
   for (;;) {
     let count = d.get(state, L.State_historyCount);
     const history = d.get(state, L.State_history);
@@ -243,12 +278,19 @@ export function walkBack(v: Verifier, start: Address, insn: number, skip: boolea
       if (step && d.get(step, L.Step_insn) !== at) step = 0;
       if (skipFirst) {
         skipFirst = false;
-      } else if (backtrack(v, at, next, step)) {
-        forceAll(v, start);
-        bt.reset(0);
-        return true;
+        if (bt.empty) return changed;
+      } else if (
+        verbose ||
+        ((touches[at] as number) & (bt.regMask() | ALWAYS)) !== 0 ||
+        (step !== 0 && tells(v, step, at))
+      ) {
+        if (backtrack(v, at, next, step)) {
+          forceAll(v, start);
+          bt.reset(0);
+          return true;
+        }
+        if (bt.empty) return changed;
       }
-      if (bt.empty) return changed;
       next = at;
       // Back to the instruction before, by the history where it has one.
       if (at === first && (count === 0 || (count === 1 && step))) break;
