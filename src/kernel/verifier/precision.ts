@@ -77,7 +77,10 @@ function touchesOf(v: Verifier): Uint32Array {
 function tells(v: Verifier, step: Address, at: number): boolean {
   const { d } = v;
   if (d.get(step, L.Step_linked) | d.get(step, L.Step_linked + 4)) return true;
-  return (d.get(step, L.Step_flags) & StepFlag.STACK_ACCESS) !== 0 && ((v.code[at] as number) & 7) !== InsnClass.LDX;
+  return (
+    (d.get(step, L.Step_flags) & StepFlag.STACK_ACCESS) !== 0 &&
+    ((v.code[at] as number) & 7) !== InsnClass.LDX
+  );
 }
 
 /** Goes back over slot `at`, after which `next` was executed; `step` is what the history has of it, or 0. */
