@@ -89,6 +89,14 @@ function learn64FromTnum(r: Reg): void {
   r.smax = min(r.smax, (r.value | (r.mask & 0x7fffffffffffffff)) as i64);
   r.umin = max(r.umin, r.value);
   r.umax = min(r.umax, r.value | r.mask);
+  // When the range has one member of the tnum, that is the number.
+  const greatest = r.value | r.mask;
+  const next = tnum.above(r.value, r.mask, r.umin);
+  if ((r.umin & ~r.mask) == r.value) {
+    if (next > r.umax) setKnown(r, r.umin);
+  } else if (next == greatest || (next <= r.umax && tnum.above(r.value, r.mask, next) > r.umax)) {
+    setKnown(r, next);
+  }
 }
 
 export function learnFromTnum(r: Reg): void {

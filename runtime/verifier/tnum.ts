@@ -94,6 +94,17 @@ export function contains(av: u64, am: u64, bv: u64, bm: u64): bool {
   return !(bm & ~am) && av == (bv & ~am);
 }
 
+/** The least member above `z`; the greatest when there is none, the smallest when `z` is below it. */
+export function above(v: u64, m: u64, z: u64): u64 {
+  if (z >= (v | m)) return v | m;
+  if (z < v) return v;
+  const distance = z - v;
+  // Below the highest bit that no member has, all members are too small: count on from there.
+  const foreign = distance & ~m;
+  const below: u64 = foreign ? u64.MAX_VALUE >> clz(foreign) : 0;
+  return v | (((distance | below | ~m) + 1) & m);
+}
+
 @inline
 export function arshift(av: u64, am: u64, by: u64, bits: u32): void {
   if (bits == 32) set(((av as i32) >> (by as i32)) as u32 as u64, ((am as i32) >> (by as i32)) as u32 as u64);

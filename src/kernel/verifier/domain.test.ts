@@ -152,6 +152,56 @@ describe('arithmetic', () => {
   });
 });
 
+describe('a range and a tnum together', () => {
+  const shifts = [0n, 28n, 29n, 60n];
+  test('hold what is in both, and are known when that is one number: all of four bits, at four places', () => {
+    for (const shift of shifts) {
+      for (const { value, mask } of tnumsOf(4)) {
+        const members = tnumNumbers(value, mask, 4);
+        for (let low = 0n; low < 16n; low++) {
+          for (let high = low; high < 16n; high++) {
+            const both = members.filter((x) => low <= x && x <= high).map((x) => x << shift);
+            if (both.length === 0) continue;
+            const bits = { value: BigInt(value) << shift, mask: BigInt(mask) << shift };
+            const claim = { ...ANY, ...bits, umin: low << shift, umax: high << shift };
+            write(R, claim);
+            d.wasm.regSync(R);
+            mustHold(R, both, () => hex(claim));
+            if (both.length === 1 && read(R).mask !== 0n) throw new Error(`${hex(claim)} is one number`);
+          }
+        }
+      }
+    }
+  });
+});
+
+describe('tnums of four bits', () => {
+  const all = tnumsOf(4).map(({ value, mask }) => {
+    const numbers = tnumNumbers(value, mask, 4);
+    return { numbers, claim: { ...ANY, value: BigInt(value), mask: BigInt(mask) } };
+  });
+  test('multiplied hold every product', () => {
+    const mul = OPERATIONS[2] as (typeof OPERATIONS)[number];
+    for (const a of all) for (const b of all) checkOperation(mul, false, a, b);
+  });
+  test('shifted lose nothing', () => {
+    for (const [name, op, wide] of OPERATIONS.filter(([, op]) => isShift(op))) {
+      for (const a of all) {
+        for (const by of [0n, 1n, 3n, 60n, 63n]) {
+          write(A, a.claim);
+          write(B, tightest([by]));
+          d.wasm.regSync(A);
+          d.wasm.aluCompute(op, A, B, 0);
+          const { value, mask } = read(A);
+          const want = tightest(a.numbers.map((x) => u64(wide(x, by))));
+          if (value !== want.value || mask !== want.mask)
+            throw new Error(`${name} of ${hex(a.claim)} by ${by}`);
+        }
+      }
+    }
+  });
+});
+
 type Set = (typeof SMALL)[number];
 
 /** Operations on one register: name, what is called, what becomes of a number. */
