@@ -1,6 +1,7 @@
 // The public names of BTF.
 
 export * from './btf.js';
+export { type Deduplicated, dedupTypes } from './dedup.js';
 export { type DumpCOptions, dumpC } from './dump-c.js';
 export { dumpRaw, type RawType, rawText, rawTypes } from './dump-raw.js';
 export * from './encode.js';

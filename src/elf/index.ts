@@ -5,3 +5,4 @@ export { ElfFile } from './file.js';
 export { type ParseOptions, parseObject } from './object.js';
 export { explainUnknownSection, looselyNamed, parseSectionName, sectionDefinitions } from './sections.js';
 export type * from './spec.js';
+export { linkObjects, type ObjectToLink } from './static-link/index.js';
