@@ -7,6 +7,8 @@ const VLAN_TAG = 4;
 const IPV4 = 0x0800;
 const ARP = 0x0806;
 const IPV6 = 0x86dd;
+const VLAN = 0x8100;
+const SERVICE_VLAN = 0x88a8;
 /** Below it: the length of an 802.3 frame, which the 802.2 layer takes (ETH_P_802_3_MIN). */
 const LEAST_ETHERTYPE = 0x600;
 const TCP = 6;
@@ -22,10 +24,12 @@ export const fits = (packet: Uint8Array, mtu: number): boolean =>
   packet.length >= ETHERNET_HEADER && packet.length <= mtu + ETHERNET_HEADER + VLAN_TAG;
 
 /** Whether the network stack has somebody for a packet; Linux counts the others as dropped. */
-export const isKnownProtocol = (packet: Uint8Array): boolean => {
-  const protocol = protocolOf(packet);
+export function isKnownProtocol(packet: Uint8Array): boolean {
+  let protocol = protocolOf(packet);
+  // One tag is taken off before anybody is asked.
+  if (protocol === VLAN || protocol === SERVICE_VLAN) protocol = u16(packet, ETHERNET_HEADER + 2);
   return protocol === IPV4 || protocol === ARP || protocol === IPV6 || protocol < LEAST_ETHERTYPE;
-};
+}
 
 /** The first bit of the destination: sent to a group. */
 export const isMulticast = (packet: Uint8Array): boolean => ((packet[0] ?? 0) & 1) !== 0;
