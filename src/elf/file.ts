@@ -164,9 +164,12 @@ export class ElfFile {
     this.symbols = table === undefined ? [] : readSymbols(this.#reader, sections, table);
   }
 
-  /** Reads the headers and the symbols. Throws a SkepError for anything that is not a BPF object. */
-  static parse(bytes: Uint8Array): ElfFile {
-    const reader = readHeader(bytes);
+  /**
+   * Reads the headers and the symbols. Throws a SkepError for anything that is not a BPF object; with `anyMachine`, for
+   * what is no 64-bit ELF file.
+   */
+  static parse(bytes: Uint8Array, { anyMachine = false }: { anyMachine?: boolean } = {}): ElfFile {
+    const reader = readHeader(bytes, anyMachine);
     return new ElfFile(reader, readSections(reader));
   }
 
@@ -247,7 +250,7 @@ function entries(section: ElfSection, size: number): number {
   return section.size / size;
 }
 
-function readHeader(bytes: Uint8Array): ByteReader {
+function readHeader(bytes: Uint8Array, anyMachine: boolean): ByteReader {
   if (bytes.length < 16 || bytes[0] !== 0x7f || bytes[1] !== 0x45 || bytes[2] !== 0x4c || bytes[3] !== 0x46) {
     const bitcode = bytes[0] === 0x42 && bytes[1] === 0x43;
     throw new SkepError(bytes.length === 0 ? 'the file is empty' : 'this is no ELF file', {
@@ -270,6 +273,7 @@ function readHeader(bytes: Uint8Array): ByteReader {
   }
   const reader = new ByteReader(bytes, bytes[5] === 1, 'ELF file');
   reader.need(0, HEADER_SIZE, 'the ELF header');
+  if (anyMachine) return reader;
   const machine = reader.u16(18, 'e_machine');
   // Clang before 6 left e_machine empty.
   if (machine !== EM_BPF && machine !== EM_NONE) {
