@@ -354,8 +354,7 @@ export async function pinnedPaths(
         const fd = await bpf.objGet(path);
         await withFds(bpf, [fd], async () => {
           const id = await idOf(fd);
-          // What is found last is shown first.
-          paths.set(id, [path, ...(paths.get(id) ?? [])]);
+          paths.set(id, [...(paths.get(id) ?? []), path]);
         });
       } catch (error) {
         // Gone meanwhile, or not ours to read.

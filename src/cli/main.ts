@@ -2,6 +2,8 @@
 // The command `skep`. What a command line asks for is loaded when it is known, so that a small question is answered at
 // once.
 
+import { toolLine } from './tool-line.js';
+
 // `skep run ... | head` closes our output early: that is no error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -10,4 +12,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-await (await import('./commands.js')).runCommand(process.argv.slice(2));
+const argv = process.argv.slice(2);
+const line = toolLine(argv, process.argv[1] ?? '');
+if (line) await (await import('./tool.js')).runToolLine(line);
+else await (await import('./commands.js')).runCommand(argv);
