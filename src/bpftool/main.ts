@@ -3,18 +3,19 @@
 import { Arguments } from './arguments.js';
 import { runBatch } from './batch.js';
 import type { Host } from './host.js';
+import type { ObjectName } from './names.js';
 import { parseLine } from './options.js';
 import { type CommandDefinition, type CommandTable, runCommand, Tool, type ToolOptions } from './tool.js';
 import { FAILED, statusOfErrno } from './tool-error.js';
 import { helpCommand, SPEC_OPTIONS, usageText } from './usage.js';
 import { versionCommand } from './version.js';
 
-const object = (name: string, table: () => Promise<CommandTable>): CommandDefinition => ({
+const object = (name: ObjectName, table: () => Promise<CommandTable>): CommandDefinition => ({
   name,
   run: async (tool, args) => runCommand(tool, await table(), args),
 });
 
-/** In the order in which abbreviations are understood: `p` is `prog`, `m` is `map`. */
+/** In the order of OBJECT_NAMES. */
 const OBJECTS: CommandTable = {
   commands: [
     helpCommand,
@@ -39,9 +40,6 @@ const OBJECTS: CommandTable = {
     '             {-V|--version} }',
   ]),
 };
-
-/** The words that `runTool` understands as objects. */
-export const OBJECT_NAMES: readonly string[] = OBJECTS.commands.map(({ name }) => name);
 
 /** Runs one command line, without the tool's name. Gives back the exit status. */
 export async function runTool(argv: readonly string[], host: Host): Promise<number> {
