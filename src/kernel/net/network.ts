@@ -18,6 +18,7 @@ import type { Attached, Device } from './device.js';
 import type { Devices } from './devices.js';
 import { ETHERNET_HEADER, fits, isKnownProtocol, isMulticast, queueOf } from './packet.js';
 import { redirectTargets } from './redirect.js';
+import { runTc, TcAction } from './tc.js';
 import { runXdp, XdpAction, type XdpOutcome } from './xdp.js';
 
 /** A packet may go round in circles between programs; Linux would never come to an end. */
@@ -49,12 +50,8 @@ export interface TcOutcome {
   /** TCX_NEXT (-1), TC_ACT_OK (0), TC_ACT_SHOT (2), TC_ACT_REDIRECT (7) ... */
   readonly verdict: number;
   readonly packet: Uint8Array;
-  readonly redirect?: { readonly ifindex: number; readonly ingress: boolean };
+  readonly redirect: { readonly ifindex: number; readonly ingress: boolean };
 }
-
-const TC_NEXT = -1;
-const TC_SHOT = 2;
-const TC_REDIRECT = 7;
 
 /** A packet on its way into a device. */
 interface Arrival {
@@ -189,25 +186,31 @@ export class Network {
 
   /** The traffic control programs of a device, until one decides; undefined when the packet goes no further here. */
   #tc(device: Device, direction: 'ingress' | 'egress', packet: Uint8Array): Uint8Array | undefined {
-    const { runTc } = this.#kernel;
+    const { cpu } = this.#kernel;
+    const ingress = direction === 'ingress' ? device.ifindex : 0;
     let seen = packet;
-    if (!runTc) return seen;
     for (const { program } of device.tcx[direction]) {
-      const outcome = runTc(program, seen, device, direction);
+      const run = this.#kernel.run(program);
+      const begin = run.now();
+      const outcome = runTc(cpu, run, seen, { ifindex: device.ifindex, ingress });
+      this.#kernel.ran(program, run.now() - begin);
       seen = outcome.packet;
-      if (outcome.verdict === TC_NEXT) continue;
-      if (outcome.verdict === TC_REDIRECT) {
-        const target = outcome.redirect && this.devices.byIndex(outcome.redirect.ifindex);
-        if (target && outcome.redirect?.ingress) this.#toStack(target, seen);
-        else if (target) this.#transmit(target, seen);
-        return undefined;
+      switch (outcome.verdict) {
+        case TcAction.Next:
+          continue;
+        case TcAction.Redirect: {
+          const target = this.devices.byIndex(outcome.redirect.ifindex);
+          if (target && outcome.redirect.ingress) this.#toStack(target, seen);
+          else if (target) this.#transmit(target, seen);
+          return undefined;
+        }
+        case TcAction.Shot:
+          if (direction === 'ingress') device.counters.rxDropped++;
+          else device.counters.txDropped++;
+          return undefined;
+        default:
+          return seen;
       }
-      if (outcome.verdict === TC_SHOT) {
-        if (direction === 'ingress') device.counters.rxDropped++;
-        else device.counters.txDropped++;
-        return undefined;
-      }
-      break;
     }
     return seen;
   }
