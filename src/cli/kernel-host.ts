@@ -2,7 +2,9 @@
 
 import type { Bpf } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
+import { useModuleCompiler } from '../kernel/jit/compiler.js';
 import { EmulatedKernel, type EmulatedKernelOptions } from '../kernel/kernel.js';
+import { tieredCompiler } from '../node/tiers.js';
 import type { ByteChannel } from '../remote/channel.js';
 import type { About, KernelControl, KernelStatus, Task } from '../remote/protocol.js';
 import { Client, type ServedKernel, type ServedProcess } from '../remote/server.js';
@@ -28,6 +30,7 @@ export class KernelHost implements ServedKernel {
   #since = performance.now();
 
   constructor(host: HostOptions) {
+    useModuleCompiler(tieredCompiler);
     this.about = host.about;
     this.#host = host;
     this.#kernel = this.#make();

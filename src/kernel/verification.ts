@@ -81,6 +81,7 @@ export async function verifyLoad(
   if (verdict.accepted) return verdict;
   // Without a log nobody would know why.
   const { log } = asked & 3 ? verdict : await verify(program, environment(asked | REASON));
+  if (attr.log && asked) attr.log.text = log;
   throw new BpfError(LOAD, verdict.errno as Errno, lastLine(log), log);
 }
 

@@ -55,12 +55,12 @@ export class RemoteKernel {
     const call = (name: string, args: unknown[]) => connection.call(name, args);
     this.bpf = {
       ...(methods('', Object.keys(bpfMethods), call) as unknown as Bpf),
-      trace: (listener) => connection.stream<TraceEvent>('trace', [], listener),
+      trace: (listener) => connection.stream('trace', [], oneByOne<TraceEvent>(listener)),
     };
     this.machine = {
       ...(methods(MACHINE, Object.keys(machineMethods), call) as unknown as Machine),
       deviceCapture: (name: string, point: CapturePoint, listener) =>
-        connection.stream<CapturedPacket>('deviceCapture', [name, point], undefined, listener),
+        connection.stream<CapturedPacket>('deviceCapture', [name, point], listener),
     };
     this.control = methods(CONTROL, Object.keys(controlMethods), call) as unknown as KernelControl;
   }
@@ -97,11 +97,27 @@ const methods = (
 ): Record<string, Method> =>
   Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => call(prefix + name, args)]));
 
-/** What a stream's items go to, one by one or as they come; it may ask for time by giving back a promise. */
+/** Gets what a stream brings; it may ask for time by giving back a promise. */
 interface Receiver {
-  readonly each?: ((item: never) => unknown) | undefined;
-  readonly all?: ((items: never[]) => unknown) | undefined;
+  readonly take: (items: unknown[]) => unknown;
+  /** Messages that came while it was asking for time. */
+  readonly waiting: unknown[][];
+  isBusy: boolean;
 }
+
+/** Hands items out one by one. */
+const oneByOne =
+  <T>(listener: (item: T) => unknown) =>
+  (items: readonly T[], isOpen: () => boolean): unknown => {
+    const from = (start: number): unknown => {
+      for (let i = start; i < items.length && isOpen(); i++) {
+        const wait = listener(items[i] as T);
+        if (wait instanceof Promise) return wait.then(() => from(i + 1));
+      }
+      return undefined;
+    };
+    return from(0);
+  };
 
 class Connection {
   readonly ended: Promise<void>;
@@ -192,15 +208,19 @@ class Connection {
     return fd;
   }
 
-  /** Items go to `each` one by one, or to `all` as they come. */
+  /** `take` gets the items as they come, and whether they are still wanted. */
   async stream<T>(
     name: string,
     args: unknown[],
-    each: ((item: T) => unknown) | undefined,
-    all?: (items: T[]) => unknown,
+    take: (items: T[], isOpen: () => boolean) => unknown,
   ): Promise<Disposable> {
     const id = this.#nextStream++;
-    this.#receivers.set(id, { each, all });
+    const isOpen = () => this.#receivers.has(id);
+    this.#receivers.set(id, {
+      take: (items) => take(items as T[], isOpen),
+      waiting: [],
+      isBusy: false,
+    });
     try {
       await this.call(`${STREAM}${name}`, [id, ...args]);
     } catch (error) {
@@ -215,30 +235,30 @@ class Connection {
     };
   }
 
-  async #streamed(id: number, items: unknown[]): Promise<void> {
+  #streamed(id: number, items: unknown[]): void {
     const receiver = this.#receivers.get(id);
     if (!receiver) return;
-    const isOpen = () => this.#receivers.has(id);
-    const { each, all } = receiver;
-    try {
-      if (all) {
-        const wait = all(items as never[]);
+    receiver.waiting.push(items);
+    if (!receiver.isBusy) void this.#hand(id, receiver);
+  }
+
+  /** At once as far as it goes, so that what a run sent is there before the answer to the run. */
+  async #hand(id: number, receiver: Receiver): Promise<void> {
+    receiver.isBusy = true;
+    for (let items = receiver.waiting.shift(); items; items = receiver.waiting.shift()) {
+      try {
+        const wait = receiver.take(items);
         if (wait instanceof Promise) await wait;
+      } catch (error) {
+        // Nobody else is there to hear of it.
+        queueMicrotask(() => {
+          throw error;
+        });
       }
-      if (each) {
-        for (const item of items) {
-          if (!isOpen()) return;
-          const wait = each(item as never);
-          if (wait instanceof Promise) await wait;
-        }
-      }
-    } catch (error) {
-      // Nobody else is there to hear of it.
-      queueMicrotask(() => {
-        throw error;
-      });
+      if (!this.#receivers.has(id) || this.#end) return;
+      this.#tell('taken', id);
     }
-    if (isOpen() && !this.#end) this.#tell('taken', id);
+    receiver.isBusy = false;
   }
 
   #tell(what: 'close' | 'taken', id: number): void {

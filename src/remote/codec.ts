@@ -12,7 +12,7 @@ type WireError =
   | { kind: 'skep'; message: string; where: string; hint: string }
   | { kind: 'other'; message: string; name: string };
 
-const Extension = { Error: 1, BigUint64Array: 2, Uint32Array: 3, Float64Array: 4 } as const;
+const Extension = { Error: 1, Uint8Array: 2, Uint32Array: 3, Float64Array: 4, BigUint64Array: 5 } as const;
 
 const codec = new ExtensionCodec();
 const options = { extensionCodec: codec, useBigInt64: true, ignoreUndefined: true };
@@ -20,14 +20,16 @@ const options = { extensionCodec: codec, useBigInt64: true, ignoreUndefined: tru
 codec.register({
   type: Extension.Error,
   encode: (value) => (value instanceof Error ? encodeValue(wireError(value), options) : null),
-  decode: (bytes) => readError(decodeValue(bytes, options)),
+  decode: readError,
 });
 
-/** Elements in little-endian order, as every machine that runs this has them. */
-function registerArray(
-  type: number,
-  Type: typeof BigUint64Array | typeof Uint32Array | typeof Float64Array,
-): void {
+type TypedArray = typeof Uint8Array | typeof Uint32Array | typeof Float64Array | typeof BigUint64Array;
+
+/**
+ * Elements in little-endian order, as every machine that runs this has them. They arrive in memory of their own:
+ * MessagePack's own binary type would be a part of the message.
+ */
+function registerArray(type: number, Type: TypedArray): void {
   codec.register({
     type,
     encode: (value) =>
@@ -35,9 +37,10 @@ function registerArray(
     decode: (bytes) => new Type(bytes.slice().buffer, 0, Math.floor(bytes.length / Type.BYTES_PER_ELEMENT)),
   });
 }
-registerArray(Extension.BigUint64Array, BigUint64Array);
+registerArray(Extension.Uint8Array, Uint8Array);
 registerArray(Extension.Uint32Array, Uint32Array);
 registerArray(Extension.Float64Array, Float64Array);
+registerArray(Extension.BigUint64Array, BigUint64Array);
 
 function wireError(error: Error): WireError {
   const { message } = error;
@@ -52,40 +55,48 @@ function wireError(error: Error): WireError {
   return { kind: 'other', message, name: error.name };
 }
 
-function readError(value: unknown): Error {
-  const wire = value as WireError;
-  const error = makeError(wire);
+/** `values` are of these types, in this order, or the message is refused. */
+function demand(types: readonly string[], values: readonly unknown[]): void {
+  if (!values.every((value, i) => typeof value === types[i])) throw new FrameError('an error cannot be read');
+}
+
+function readError(bytes: Uint8Array): Error {
+  checkShape(bytes);
+  const wire = decodeValue(bytes, options) as WireError | null;
+  demand(['string'], [wire?.message]);
+  const error = makeError(wire as WireError);
   // The text is that of the other side, which knew the details.
-  error.message = String(wire.message);
+  error.message = (wire as WireError).message;
   return error;
 }
 
 function makeError(wire: WireError): Error {
   if (wire.kind === 'bpf') {
     const { command, errno, count, verifierLog } = wire;
+    demand(['string', 'number', 'string', 'number'], [command, errno, verifierLog ?? '', count ?? 0]);
     return count === undefined
       ? new BpfError(command, errno, '', verifierLog)
       : new BatchError(command, errno, count);
   }
   if (wire.kind === 'skep') {
     const { where, hint } = wire;
+    demand(['string', 'string'], [where, hint]);
     return new SkepError('', { where, hint });
   }
-  return Object.assign(new Error(), { name: String(wire.name) });
+  demand(['string'], [wire.name]);
+  return Object.assign(new Error(), { name: wire.name });
 }
 
 /** Undefined members are left out; an undefined value or element becomes null. */
 export const encode = (value: unknown): Uint8Array => encodeValue(value, options);
 
-/** Bytes in the value lie in `bytes`. Throws a FrameError when it is no value. */
+/** Throws a FrameError when it is no value. */
 export function decode(bytes: Uint8Array): unknown {
   checkShape(bytes);
   try {
     return decodeValue(bytes, options);
   } catch (cause) {
-    if (!(cause instanceof DecodeError) && !(cause instanceof RangeError) && !(cause instanceof TypeError)) {
-      throw cause;
-    }
+    if (!(cause instanceof DecodeError) && !(cause instanceof RangeError)) throw cause;
     throw new FrameError(`a message cannot be read: ${cause.message}`, { cause });
   }
 }

@@ -12,6 +12,7 @@ import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { LinuxKernel } from '../../src/linux/index.js';
 import { type Collection, load } from '../../src/loader/index.js';
 import { onFirstCpu } from '../live/live.js';
+import { KernelNextDoor } from '../remote/pair.js';
 import { missingKernel, needs } from '../require.js';
 
 const file = path.join(import.meta.dirname, '../compare/objects/maps.bpf.o');
@@ -146,6 +147,11 @@ function readers(open: () => { kernel: Bpf } & Disposable): void {
 
 describe.each(['jit', 'interpreter'] as const)('in the emulated kernel, with the %s', (engine) => {
   readers(() => ({ kernel: new EmulatedKernel({ engine }), [Symbol.dispose]() {} }));
+});
+
+describe('in an emulated kernel elsewhere', async () => {
+  const { remote } = await new KernelNextDoor().connect();
+  readers(() => ({ kernel: remote.bpf, [Symbol.dispose]() {} }));
 });
 
 needs('on this kernel', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
