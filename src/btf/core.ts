@@ -113,10 +113,40 @@ function localOutcome({ typeId, kind, access }: CoreRelocation, btf: Btf): Outco
 }
 
 /** What it should be for the target; undefined when there is no answer. */
-function resolve({ typeId, kind, access }: CoreRelocation, local: Btf, target: Btf): Outcome | undefined {
+function resolve(relocation: CoreRelocation, local: Btf, target: Btf): Outcome | undefined {
+  const { typeId, kind } = relocation;
   if (kind === CoreKind.TypeIdLocal) return { value: BigInt(typeId), ambiguous: true };
+  const answer = counterpart(relocation, local, target);
+  if (answer !== undefined) return answer.outcome;
+  // Questions have an answer for what is not there; offsets and values have none.
+  return kind === CoreKind.FieldExists || (kind >= CoreKind.TypeIdTarget && kind !== CoreKind.EnumvalValue)
+    ? { value: 0n }
+    : undefined;
+}
+
+/** What a relocation means in the target. */
+export interface CoreCounterpart {
+  /** The root type there. */
+  typeId: number;
+  /** The field, of relocations that are about one. */
+  access?: AccessSpec;
+}
+
+/** The type, and the field, that a relocation refers to in the target; undefined when that has none. Throws as relocateCore. */
+export const coreCounterpart = (
+  relocation: CoreRelocation,
+  local: Btf,
+  target: Btf,
+): CoreCounterpart | undefined => counterpart(relocation, local, target);
+
+interface Answer extends CoreCounterpart {
+  outcome: Outcome;
+  bitOffset: number;
+}
+
+function counterpart({ typeId, kind, access }: CoreRelocation, local: Btf, target: Btf): Answer | undefined {
   if (local.nameOf(typeId) === '') throw new SkepError(`${local.describe(typeId)} has no name to look for`);
-  let answer: { outcome: Outcome; bitOffset: number } | undefined;
+  let answer: Answer | undefined;
   for (const candidate of candidatesOf(local, typeId, target)) {
     const found = candidateOutcome(kind, typeId, access, local, target, candidate);
     if (found === undefined) continue;
@@ -130,11 +160,7 @@ function resolve({ typeId, kind, access }: CoreRelocation, local: Btf, target: B
     }
     answer ??= found;
   }
-  if (answer !== undefined) return answer.outcome;
-  // Questions have an answer for what is not there; offsets and values have none.
-  return kind === CoreKind.FieldExists || (kind >= CoreKind.TypeIdTarget && kind !== CoreKind.EnumvalValue)
-    ? { value: 0n }
-    : undefined;
+  return answer;
 }
 
 function candidateOutcome(
@@ -144,22 +170,27 @@ function candidateOutcome(
   local: Btf,
   target: Btf,
   candidate: number,
-): { outcome: Outcome; bitOffset: number } | undefined {
+): Answer | undefined {
   if (isField(kind)) {
     const spec = matchFieldAccess(parseFieldAccess(local, typeId, access), target, candidate);
-    return spec && { outcome: fieldOutcome(kind, spec), bitOffset: spec.bitOffset };
+    if (spec === undefined) return undefined;
+    const { bitOffset } = spec;
+    return { typeId: candidate, access: spec, outcome: fieldOutcome(kind, spec), bitOffset };
   }
   if (isEnumerator(kind)) {
     const name = enumerator(local, typeId, Number(access))?.name ?? '';
     const value = enumeratorByName(target, candidate, name);
     if (value === undefined) return undefined;
-    return { outcome: { value: kind === CoreKind.EnumvalExists ? 1n : value }, bitOffset: 0 };
+    const outcome = { value: kind === CoreKind.EnumvalExists ? 1n : value };
+    return { typeId: candidate, outcome, bitOffset: 0 };
   }
   const fits =
     kind === CoreKind.TypeMatches
       ? typesMatch(local, typeId, target, candidate)
       : typesCompatible(local, typeId, target, candidate);
-  return fits ? { outcome: typeOutcome(kind, target, candidate), bitOffset: 0 } : undefined;
+  return fits
+    ? { typeId: candidate, outcome: typeOutcome(kind, target, candidate), bitOffset: 0 }
+    : undefined;
 }
 
 function typeOutcome(kind: number, btf: Btf, id: number): Outcome {

@@ -5,6 +5,7 @@ import { SkepError } from '../../base/error.js';
 import { Btf } from '../../btf/btf.js';
 import { dedupTypes } from '../../btf/dedup.js';
 import { BtfBuilder } from '../../btf/encode.js';
+import { withLayoutHeader } from '../../btf/header.js';
 import { type ElfSection, SectionFlag, SectionType, SymbolType } from '../file.js';
 import { type SectionToWrite, StringTable, writeElf } from '../writer.js';
 import { encodeExt } from './ext.js';
@@ -258,7 +259,7 @@ class Linker {
     const strings = this.#types.stringBytes;
     const builder = new BtfBuilder({ littleEndian: this.#littleEndian, strings });
     for (const type of types) builder.add(type);
-    const btf: [string, Uint8Array] = ['.BTF', withLayoutHeader(builder.encode(), this.#littleEndian)];
+    const btf: [string, Uint8Array] = ['.BTF', withLayoutHeader(builder.encode())];
     return ext === undefined ? [btf] : [btf, ['.BTF.ext', ext]];
   }
 }
@@ -274,17 +275,3 @@ const plain = (contents: Uint8Array): SectionToWrite => ({
   size: contents.length,
   contents,
 });
-
-/**
- * BTF whose header has room for where the layouts of the kinds are (u32 layout_off, layout_len), as libbpf writes it since
- * 1.8; both are 0. Whoever does not know of them skips them by hdr_len.
- */
-function withLayoutHeader(btf: Uint8Array, littleEndian: boolean): Uint8Array {
-  const size = 24;
-  const room = 8;
-  const bytes = new Uint8Array(btf.length + room);
-  bytes.set(btf.subarray(0, size));
-  bytes.set(btf.subarray(size), size + room);
-  new DataView(bytes.buffer).setUint32(4, size + room, littleEndian);
-  return bytes;
-}
