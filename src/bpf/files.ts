@@ -26,7 +26,7 @@ export interface FileStat {
 export interface FileCommands {
   /** Where bpf file systems are mounted, `/sys/fs/bpf` first where it is one of them. */
   bpfMounts(): Promise<string[]>;
-  /** What is in a directory, without `.` and `..`, in the kernel's order. */
+  /** What is in a directory, without `.` and `..`, in the order of the names. */
   fileList(path: string): Promise<FileEntry[]>;
   fileStat(path: string): Promise<FileStat>;
   /** `mode`: permission bits, 0o777 unless told otherwise; the process's mask takes some away. */

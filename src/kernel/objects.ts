@@ -4,6 +4,7 @@
 
 import type { MapCreateAttr } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
+import type { KernelLink } from './attach/link.js';
 import type { FileReader } from './fs/nodes.js';
 import type { KernelMap } from './maps/index.js';
 import type { KernelBtf, KernelProgram } from './program.js';
@@ -37,6 +38,7 @@ export interface FileObject {
 export interface Kinds {
   map: KernelMapObject;
   program: KernelProgram;
+  link: KernelLink;
   btf: KernelBtf;
   stats: StatsObject;
   'perf buffer': PerfBufferObject;
@@ -66,6 +68,7 @@ export class Objects {
   readonly #ids: Readonly<Record<NumberedKind, IdTable>> = {
     map: new IdTable(),
     program: new IdTable(),
+    link: new IdTable(),
     btf: new IdTable(),
   };
 

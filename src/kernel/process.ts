@@ -8,28 +8,38 @@ import type {
   Fd,
   FileEntry,
   FileStat,
+  LinkCreateAttr,
+  LinkInfo,
+  LinkUpdateAttr,
   MapBatchOptions,
   MapBatchResult,
   MapCreateAttr,
   MapElements,
   MapInfo,
+  NetDevice,
   ObjKind,
   PacketBatch,
   PacketBatchResult,
   PerfBufferOptions,
   PerfRecord,
+  ProgAttachAttr,
+  ProgDetachAttr,
   ProgDump,
   ProgInfo,
   ProgLoadAttr,
+  ProgQueryAttr,
+  ProgQueryResult,
   ProgTestRunAttr,
   ProgTestRunResult,
   TraceEvent,
+  XdpAttr,
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { KernelBtfs } from './btf-commands.js';
 import { KernelBuffers } from './buffers.js';
 import { Descriptors } from './descriptors.js';
 import { KernelFiles } from './fs/file-commands.js';
+import { KernelLinks } from './link-commands.js';
 import type { KernelMachine, Task } from './machine.js';
 import { KernelMaps } from './map-commands.js';
 import { isNumbered } from './objects.js';
@@ -46,6 +56,7 @@ export class KernelProcess extends Unhooked implements Bpf {
   readonly #btfs: KernelBtfs;
   readonly #programs: KernelPrograms;
   readonly #files: KernelFiles;
+  readonly #links: KernelLinks;
   /** Ends each of its listeners to the trace output. */
   readonly #listening = new Set<() => void>();
 
@@ -60,6 +71,7 @@ export class KernelProcess extends Unhooked implements Bpf {
     this.#btfs = new KernelBtfs(descriptors);
     this.#programs = new KernelPrograms(machine, descriptors, task);
     this.#files = new KernelFiles(machine, descriptors, task);
+    this.#links = new KernelLinks(machine, descriptors, task);
   }
 
   /** The end of the process: its descriptors are closed, and what nobody else holds is gone. */
@@ -88,6 +100,10 @@ export class KernelProcess extends Unhooked implements Bpf {
         this.#listening.delete(end);
       },
     };
+  }
+
+  protected hasDevice(ifindex: number): boolean {
+    return this.machine.devices.byIndex(ifindex) !== undefined;
   }
 
   protected checkOpen(command: string, fd: Fd): void {
@@ -321,5 +337,51 @@ export class KernelProcess extends Unhooked implements Bpf {
 
   read(fd: Fd, size: number): Promise<Uint8Array> {
     return this.#files.read(fd, size);
+  }
+
+  // ---- links and attachment
+
+  linkCreate(attr: LinkCreateAttr): Promise<Fd> {
+    return this.#links.linkCreate(attr);
+  }
+
+  linkUpdate(link: Fd, attr: LinkUpdateAttr): Promise<void> {
+    return this.#links.linkUpdate(link, attr);
+  }
+
+  linkDetach(link: Fd): Promise<void> {
+    return this.#links.linkDetach(link);
+  }
+
+  linkInfo(link: Fd): Promise<LinkInfo> {
+    return this.#links.linkInfo(link);
+  }
+
+  linkGetNextId(id: number): Promise<number> {
+    return this.#links.linkGetNextId(id);
+  }
+
+  linkGetFdById(id: number): Promise<Fd> {
+    return this.#links.linkGetFdById(id);
+  }
+
+  progAttach(attr: ProgAttachAttr): Promise<void> {
+    return this.#links.progAttach(attr);
+  }
+
+  progDetach(attr: ProgDetachAttr): Promise<void> {
+    return this.#links.progDetach(attr);
+  }
+
+  progQuery(attr: ProgQueryAttr): Promise<ProgQueryResult> {
+    return this.#links.progQuery(attr);
+  }
+
+  netDevices(): Promise<NetDevice[]> {
+    return this.#links.netDevices();
+  }
+
+  xdpSet(attr: XdpAttr): Promise<void> {
+    return this.#links.xdpSet(attr);
   }
 }

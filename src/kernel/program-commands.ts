@@ -96,6 +96,7 @@ export class KernelPrograms {
       address,
       runnable,
       loadedAt: Math.floor(Date.now() / 1000),
+      flags: attr.flags ?? 0,
       uid: this.#task.uid,
     });
     machine.programs.set(address, program);

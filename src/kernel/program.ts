@@ -1,7 +1,7 @@
 // A loaded program: what it was made from, what it refers to, and the engine's form of it.
 
 import type { ProgDump, ProgInfo, RunFault } from '../bpf/bpf.js';
-import { type AttachType, progTypeName } from '../bpf/types.js';
+import { type AttachType, type ProgType, progTypeName } from '../bpf/types.js';
 import type { Btf } from '../btf/index.js';
 import { disassembleKernel } from '../isa/disassemble.js';
 import { encodeUnchecked } from '../isa/encode.js';
@@ -45,6 +45,8 @@ export interface ProgramParts {
   /** Address of the Program in linear memory. */
   readonly address: number;
   readonly runnable: RunnableProgram;
+  /** ProgFlag bits of the load. */
+  readonly flags: number;
   /** How many bytes of context it looks at; 0 when it was not verified. */
   readonly contextSize: number;
   /** Seconds since the epoch. */
@@ -70,6 +72,10 @@ export class KernelProgram {
 
   get id(): number {
     return this.parts.id;
+  }
+
+  get type(): ProgType {
+    return this.parts.definition.type;
   }
 
   /** Makes a map the program's; false when it was already. */

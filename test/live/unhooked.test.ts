@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { Bpf, Fd } from '../../src/bpf/bpf.js';
-import { BpfError } from '../../src/bpf/errno.js';
+import { BpfError, Errno } from '../../src/bpf/errno.js';
 import { AttachType, MapType, ProgType } from '../../src/bpf/types.js';
 import { assemble, encode } from '../../src/isa/index.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
@@ -12,47 +12,69 @@ import { missingKernel, needs } from '../require.js';
 const NOWHERE = 0x7fff0000;
 const CLOSED = 987654;
 
-type Question = (kernel: Bpf, fds: { map: Fd; prog: Fd }) => Promise<unknown>;
+interface Fds {
+  map: Fd;
+  /** Of XDP, of traffic control, of a raw tracepoint, of a cgroup. */
+  prog: Fd;
+  traffic: Fd;
+  raw: Fd;
+  cgroup: Fd;
+}
+type Question = (kernel: Bpf, fds: Fds) => Promise<unknown>;
 const tc = { ifindex: NOWHERE, direction: 'ingress' } as const;
 const tcx = { ifindex: NOWHERE, attachType: AttachType.TcxIngress };
+const cgroupHook = { target: CLOSED, attachType: AttachType.CgroupInetIngress };
 
 /** Questions whose answer is an error in both; the last word says what the emulated kernel's error must name. */
 const questions: Record<string, readonly [Question, names: RegExp]> = {
   'an XDP link on no device': [
     (kernel, { prog }) => kernel.linkCreate({ prog, attachType: AttachType.Xdp, ifindex: NOWHERE }),
-    /xdp: this needs a hook/,
+    /no device/,
   ],
-  'a tcx link on no device': [(kernel, { prog }) => kernel.linkCreate({ prog, ...tcx }), /tcx_ingress.*hook/],
+  'a tcx link on no device': [
+    (kernel, { traffic }) => kernel.linkCreate({ prog: traffic, ...tcx }),
+    /no device/,
+  ],
   'a link of no program': [
     (kernel) => kernel.linkCreate({ prog: CLOSED, attachType: AttachType.Xdp, ifindex: 1 }),
     /descriptor/,
   ],
+  'a link of a program of another type': [
+    (kernel, { prog }) => kernel.linkCreate({ prog, attachType: AttachType.CgroupInetIngress }),
+    /xdp program cannot hang on cgroup_inet_ingress/,
+  ],
   'updating a map as a link': [
     (kernel, { map, prog }) => kernel.linkUpdate(map, { newProg: prog }),
-    /no link/,
+    /not a link/,
   ],
   'updating nothing': [(kernel, { prog }) => kernel.linkUpdate(CLOSED, { newProg: prog }), /descriptor/],
-  'detaching a program': [(kernel, { prog }) => kernel.linkDetach(prog), /no link/],
+  'detaching a program': [(kernel, { prog }) => kernel.linkDetach(prog), /not a link/],
   'iterating over a map': [(kernel, { map }) => kernel.iterCreate(map), /no link/],
-  'attaching to no device': [(kernel, { prog }) => kernel.progAttach({ prog, ...tcx }), /tcx_ingress.*hook/],
-  'detaching from no device': [
-    (kernel, { prog }) => kernel.progDetach({ prog, ...tcx }),
-    /tcx_ingress.*hook/,
+  'attaching to no device': [
+    (kernel, { traffic }) => kernel.progAttach({ prog: traffic, ...tcx }),
+    /no device/,
   ],
-  'asking no device': [(kernel) => kernel.progQuery(tcx), /tcx_ingress.*hook/],
+  'detaching from no device': [
+    (kernel, { traffic }) => kernel.progDetach({ prog: traffic, ...tcx }),
+    /no device/,
+  ],
+  'asking no device': [(kernel) => kernel.progQuery(tcx), /no device/],
   'an XDP program on no device': [
     (kernel, { prog }) => kernel.xdpSet({ ifindex: NOWHERE, prog }),
-    /no device \d+: network devices/,
+    /no device/,
   ],
-  'a place for filters on no device': [(kernel) => kernel.tcHookCreate(NOWHERE), /network devices/],
-  'no place for filters on no device': [(kernel) => kernel.tcHookDestroy(NOWHERE), /network devices/],
-  'a filter on no device': [(kernel, { prog }) => kernel.tcFilterAdd({ ...tc, prog }), /network devices/],
+  'a place for filters on no device': [(kernel) => kernel.tcHookCreate(NOWHERE), /no device/],
+  'no place for filters on no device': [(kernel) => kernel.tcHookDestroy(NOWHERE), /no device/],
+  'a filter on no device': [
+    (kernel, { traffic }) => kernel.tcFilterAdd({ ...tc, prog: traffic }),
+    /no device/,
+  ],
   'no filter on no device': [
     (kernel) => kernel.tcFilterDelete({ ...tc, priority: 1, handle: 1 }),
-    /network devices/,
+    /no device/,
   ],
   'a raw tracepoint that is not there': [
-    (kernel, { prog }) => kernel.rawTracepointOpen({ prog, name: 'no_such' }),
+    (kernel, { raw }) => kernel.rawTracepointOpen({ prog: raw, name: 'no_such' }),
     /no_such: trace events/,
   ],
   'a function that is not there': [
@@ -86,11 +108,17 @@ const refused = async (promise: Promise<unknown>): Promise<BpfError> => {
   throw error ?? new Error('it did not fail');
 };
 
-async function objects(kernel: Bpf): Promise<{ map: Fd; prog: Fd }> {
-  // The types of Linux's hooks want a program that fits: it is the hook that must be missing.
+async function objects(kernel: Bpf): Promise<Fds> {
   const map = await kernel.mapCreate({ type: MapType.Array, keySize: 4, valueSize: 4, maxEntries: 1 });
-  const instructions = encode(assemble('r0 = 2\nexit'));
-  return { map, prog: await kernel.progLoad({ type: ProgType.Xdp, instructions, license: 'GPL' }) };
+  const instructions = encode(assemble('r0 = 0\nexit'));
+  const load = (type: ProgType) => kernel.progLoad({ type, instructions, license: 'GPL' });
+  return {
+    map,
+    prog: await load(ProgType.Xdp),
+    traffic: await load(ProgType.SchedCls),
+    raw: await load(ProgType.RawTracepoint),
+    cgroup: await load(ProgType.CgroupSkb),
+  };
 }
 
 test.each(Object.entries(questions))(
@@ -103,23 +131,34 @@ test.each(Object.entries(questions))(
   },
 );
 
+test.each<[string, Question]>([
+  ['a link', (kernel, { cgroup }) => kernel.linkCreate({ prog: cgroup, ...cgroupHook })],
+  ['an attachment', (kernel, { cgroup }) => kernel.progAttach({ prog: cgroup, ...cgroupHook })],
+  ['the end of one', (kernel, { cgroup }) => kernel.progDetach({ prog: cgroup, ...cgroupHook })],
+  ['a question', (kernel) => kernel.progQuery(cgroupHook)],
+])('%s for a hook that is not there names the hook', async (_, ask) => {
+  const kernel = new EmulatedKernel();
+  const { message, errno } = await refused(ask(kernel, await objects(kernel)));
+  expect(message).toMatch(/cgroup_inet_ingress: this needs a hook, which the emulated kernel does not have/);
+  expect(errno).toBe(Errno.EINVAL);
+});
+
+test('filters on a device that is there say what there is instead', async () => {
+  const kernel = new EmulatedKernel();
+  const { message, errno } = await refused(kernel.tcHookCreate(1));
+  expect(message).toMatch(/filters of traffic control .* tcx/);
+  expect(errno).toBe(Errno.EOPNOTSUPP);
+});
+
 needs('the same refusals', missingKernel(), 'SKEP_REQUIRE_KERNEL', () => {
   test('have the errno and the command that Linux gives', async () => {
     using linux = new LinuxKernel();
     const emulated = new EmulatedKernel();
     const [real, ours] = [await objects(linux), await objects(emulated)];
-    // Linux looks at the type of the program before the hook.
-    const instructions = encode(assemble('r0 = 0\nexit'));
-    const ofType = (type: ProgType) => linux.progLoad({ type, instructions, license: 'GPL' });
-    const [traffic, raw] = [await ofType(ProgType.SchedCls), await ofType(ProgType.RawTracepoint)];
-    const fitting = (name: string): Fd => {
-      if (/tcx|filter|attaching to|detaching from/.test(name)) return traffic;
-      return name.includes('raw tracepoint') ? raw : real.prog;
-    };
     const said: Record<string, unknown> = {};
     const expected: Record<string, unknown> = {};
     for (const [name, [ask]] of Object.entries(questions)) {
-      const answer = await refused(ask(linux, { ...real, prog: fitting(name) }));
+      const answer = await refused(ask(linux, real));
       expected[name] = [answer.command, answer.errno];
       const { command, errno } = await refused(ask(emulated, ours));
       said[name] = [command, errno];
