@@ -287,6 +287,7 @@ export function checkAccess(v: Verifier, access: MemoryAccess): void {
     else writeStack(v, pointer, off, size, value, v.insn);
   } else if (regType === L.PACKET || regType === L.PACKET_META) {
     if (type === 'write' && !v.rules.packet?.write) v.reject(Errno.EACCES, 'cannot write into packet');
+    if (type === 'write') v.writesPacket = true;
     leak('packet');
     checkPacketAccess(v, pointer, off, size, false);
     if (loads) markUnknown(v, v.reg(value));

@@ -177,6 +177,7 @@ function adjust(v: Verifier, op: number): void {
   let src = register ? v.reg(srcNumber) : d.temporary[0];
   if (d.type(dst) === L.ARENA || (register && d.type(src) === L.ARENA)) {
     if (d.type(dst) !== L.ARENA) d.copyReg(dst, src);
+    v.arenaAlu.add(slot);
     return;
   }
   const pointer = d.type(dst) !== L.SCALAR;

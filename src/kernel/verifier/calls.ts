@@ -45,6 +45,7 @@ export function checkHelperCall(v: Verifier): void {
   const facts = newFacts(signature);
   for (let i = 0; i < signature.args.length; i++) checkArgument(v, facts, i);
   rememberMap(v, facts);
+  noteForRewriting(v, facts);
   // What the helper fills becomes initialised, byte by byte.
   for (let i = 0; i < facts.raw.size; i++) {
     checkAccess(v, { pointer: facts.raw.register, off: i, size: 1, type: 'write', value: -1 });
@@ -103,6 +104,12 @@ function rememberMap(v: Verifier, { signature, map }: CallFacts): void {
   const index = v.reg(3);
   if (v.d.type(index) === L.SCALAR && v.d.isConst(index) && v.d.umin(index) < map.maxEntries)
     markPrecise(v, 3);
+}
+
+function noteForRewriting(v: Verifier, { signature: { name } }: CallFacts): void {
+  if (name.endsWith('_storage_get') && !v.mayUseSleeping()) v.atomicCalls.add(v.insn);
+  const percpu = name === 'per_cpu_ptr' || name === 'this_cpu_ptr';
+  if (percpu && v.d.type(v.reg(1)) & L.RCU) v.percpuCalls.add(v.insn);
 }
 
 function release(v: Verifier, facts: CallFacts): void {

@@ -120,6 +120,7 @@ function specialResult(v: Verifier, call: KfuncCall): boolean {
 /** Slices for writing are for programs that may write packets, whatever lies behind the dynptr. */
 function mayWritePacket(v: Verifier): boolean {
   const { packet } = v.rules;
+  if (packet?.write) v.writesPacket = true;
   return packet?.write === true;
 }
 

@@ -8,7 +8,7 @@ import { isHelperCall } from './functions.js';
 import { objectEffects } from './graph.js';
 import { advance, inRcuSection } from './iterators.js';
 import { checkKfuncArguments } from './kfunc-arguments.js';
-import { type KfuncUse, newCall } from './kfunc-call.js';
+import { type KfuncCall, type KfuncUse, newCall } from './kfunc-call.js';
 import { setKfuncResult } from './kfunc-results.js';
 import { checkSections } from './kfunc-sections.js';
 import { pushPath } from './paths.js';
@@ -137,6 +137,7 @@ export function checkKfuncCall(v: Verifier): void {
   checkKfuncArguments(v, call);
   if (name === 'bpf_session_cookie') call.returnSize = 8;
   objectEffects(v, call);
+  noteObject(v, call);
   checkSections(v, use);
   if (flags.rcuProtected && !inRcuSection(v)) {
     v.reject(Errno.EACCES, `kernel func ${name} requires RCU critical section protection`);
@@ -153,6 +154,17 @@ export function checkKfuncCall(v: Verifier): void {
   setKfuncResult(v, call);
   if (use.changesPacket) invalidatePackets(v);
   if (flags.iterator === 'next') advance(v, call);
+}
+
+/** Rewriting gives some functions the type of an object, and where a node lies in it. */
+function noteObject(v: Verifier, { use: { name }, constant, object, root }: KfuncCall): void {
+  const made = name === 'bpf_obj_new_impl' || name === 'bpf_percpu_obj_new_impl';
+  const type = root?.btf
+    ? { btf: root.btf, typeId: root.btfId ?? 0, nodeOffset: root.nodeOffset ?? 0 }
+    : object
+      ? { btf: v.btfs[object.btf] as Btf, typeId: object.id }
+      : made && v.btf && { btf: v.btf, typeId: Number(constant ?? 0n) };
+  if (type) v.kfuncFacts.set(v.insn, type);
 }
 
 function refuseMissing(v: Verifier): never {

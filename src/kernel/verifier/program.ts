@@ -3,6 +3,7 @@
 import type { AttachType, MapType, ProgType } from '../../bpf/types.js';
 import type { Btf } from '../../btf/index.js';
 import type { BtfRecord } from './record.js';
+import type { RewriteFacts } from './rewrites/facts.js';
 
 /** A map as the verifier sees it. */
 export interface VerifierMap {
@@ -17,6 +18,8 @@ export interface VerifierMap {
   /** MapFlag bits. */
   readonly flags: number;
   readonly frozen: boolean;
+  /** Whoever made it may not be trusted with speculation (no CAP_PERFMON): its lookups are guarded. */
+  readonly speculative?: boolean;
   /** Types of key and value. */
   readonly btf?: Btf;
   readonly btfKeyTypeId?: number;
@@ -101,6 +104,8 @@ export interface Verdict {
   readonly stackDepths: readonly number[];
   /** Most bytes that the states took. */
   readonly memory: number;
+  /** Of an accepted program: what it is rewritten by (rewrites/). */
+  readonly facts?: RewriteFacts;
   /** The instruction (slot) at which it was rejected. */
   readonly at?: number;
 }

@@ -163,6 +163,18 @@ export class Verifier {
   /** How pointer arithmetic is masked against speculation. */
   readonly aluMasks = new Map<number, AluMask>();
 
+  // What only rewriting asks for (rewrites/facts.ts), by slot.
+  /** Types and nodes of allocated objects in calls of kernel functions. */
+  readonly kfuncFacts = new Map<number, { btf?: Btf; typeId?: number; nodeOffset?: number }>();
+  /** Calls that pass what a program allocated for each CPU. */
+  readonly percpuCalls = new Set<number>();
+  /** Calls of helpers that allocate, where nothing may sleep. */
+  readonly atomicCalls = new Set<number>();
+  /** Arithmetic with arena pointers. */
+  readonly arenaAlu = new Set<number>();
+  /** Packets are written through pointers. */
+  writesPacket = false;
+
   readonly subprogs: Subprog[] = [];
   readonly maps: VerifierMap[] = [];
   readonly btfs: Btf[] = [];

@@ -14,6 +14,7 @@ import { pushFrame } from './paths.js';
 import type { Environment, ProgramToVerify, Verdict } from './program.js';
 import { markPointer } from './registers.js';
 import { resolveLoads } from './resolve-imm64.js';
+import { factsOf } from './rewrites/facts.js';
 import { checkStackDepth } from './stack-depth.js';
 import { StackLiveness } from './stack-liveness.js';
 import { Rejection, type Subprog, Verifier } from './verifier.js';
@@ -43,7 +44,7 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     contextSize: v.contextSize,
     stackDepths: v.subprogs.map(({ stackDepth }) => stackDepth),
     memory: v.d.peakBytes,
-    ...(errno ? { at: v.insn } : {}),
+    ...(errno ? { at: v.insn } : { facts: factsOf(v) }),
   };
 }
 
