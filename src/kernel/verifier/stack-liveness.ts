@@ -17,6 +17,9 @@ const WRITTEN = 4;
 const LIVE = 6;
 const WORDS = 8;
 
+const MET = 1;
+const WRITES_NOTHING = 2;
+
 /** A function, called through one chain of call sites. */
 class Instance {
   readonly subprog: Subprog;
@@ -25,7 +28,7 @@ class Instance {
   /** First instructions of the functions of the chain. */
   readonly starts: readonly number[];
   readonly frames: (Int32Array | undefined)[] = [];
-  /** The instruction was met: what it must write is known. */
+  /** What is known of what an instruction must write: nothing yet (0), MET, or that it is nothing (WRITES_NOTHING). */
   readonly met: Uint8Array;
   updated = false;
   dropped = false;
@@ -61,6 +64,8 @@ export class StackLiveness {
   #current: Instance | undefined;
   /** What the current instruction certainly writes, by frame. */
   readonly #writes = new Int32Array(16);
+  /** There is something in it. */
+  #writesAny = false;
   #writeInsn = 0;
   readonly #order: Int32Array;
   readonly #orderStart: number[] = [];
@@ -161,16 +166,20 @@ export class StackLiveness {
 
   /** An instruction begins: it has written nothing yet. */
   begin(insn: number): void {
-    this.#begin(this.#here, insn);
+    this.#current ??= this.#instance(this.#v.state, this.#v.frameNumber);
+    this.#begin(insn);
   }
-  #begin(instance: Instance, insn: number): void {
+  #begin(insn: number): void {
     this.#writeInsn = insn;
-    this.#writes.fill(0, 0, (instance.depth + 1) * 2);
+    if (!this.#writesAny) return;
+    this.#writes.fill(0);
+    this.#writesAny = false;
   }
 
   /** The current instruction writes the whole of a slot. */
   write(frame: number, slot: number): void {
     const at = frame * 2 + (slot >> 5);
+    this.#writesAny = true;
     this.#writes[at] = (this.#writes[at] as number) | (1 << (slot & 31));
   }
 
@@ -180,7 +189,14 @@ export class StackLiveness {
   }
   #commit(instance: Instance): void {
     const index = this.#writeInsn - instance.subprog.start;
-    const met = instance.met[index] === 1;
+    const known = instance.met[index] as number;
+    if (!this.#writesAny && known !== MET) {
+      // Most instructions write nothing, and are known for it after the first time.
+      instance.met[index] = WRITES_NOTHING;
+      this.#writeInsn = 0;
+      return;
+    }
+    const met = known !== 0;
     const at = index * WORDS;
     for (let frame = 0; frame <= instance.depth; frame++) {
       let low = this.#writes[frame * 2] as number;
@@ -200,7 +216,7 @@ export class StackLiveness {
       }
       if (oldLow & ~low || oldHigh & ~high) instance.dropped = true;
     }
-    instance.met[index] = 1;
+    instance.met[index] = MET;
     this.#writeInsn = 0;
   }
 
@@ -328,10 +344,11 @@ export class StackLiveness {
     const starts = instance.starts.slice(0, -1);
     const chain = [...instance.chain.slice(0, -2), starts[starts.length - 1] as number];
     const outer = this.#lookup(chain, starts);
-    this.#begin(outer, callsite);
+    this.#begin(callsite);
     for (let frame = 0; frame < instance.depth; frame++) {
       const masks = instance.frames[frame];
       if (!masks) continue;
+      this.#writesAny = true;
       this.#writes[frame * 2] = (this.#writes[frame * 2] as number) | (masks[WRITTEN] as number);
       this.#writes[frame * 2 + 1] = (this.#writes[frame * 2 + 1] as number) | (masks[WRITTEN + 1] as number);
       this.#read(outer, frame, callsite, masks[LIVE] as number, masks[LIVE + 1] as number);
