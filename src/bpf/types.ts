@@ -39,6 +39,8 @@ export const MapType = {
   UserRingbuf: 31,
   CgrpStorage: 32,
   Arena: 33,
+  InsnArray: 34,
+  Rhash: 35,
 } as const;
 export type MapType = ValueOf<typeof MapType>;
 
@@ -164,6 +166,7 @@ export const LinkType = {
   UprobeMulti: 12,
   Netkit: 13,
   Sockmap: 14,
+  TracingMulti: 15,
 } as const;
 export type LinkType = ValueOf<typeof LinkType>;
 

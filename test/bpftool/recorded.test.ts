@@ -98,7 +98,7 @@ beforeAll(async () => {
   for (const entry of entries) {
     outcomes.set(nameOf(entry), await outcomeOf(entry).catch((error: unknown) => ({ error })));
   }
-});
+}, 120_000);
 
 function ran(name: string): Outcome & { ids: Ids } {
   const outcome = outcomes.get(name) ?? expect.fail('it was not run');

@@ -3,7 +3,9 @@
 
 import type { AttachType, MapType, ProgType } from '../../../bpf/types.js';
 
-export const mapTypeSince: Readonly<Record<Exclude<keyof typeof MapType, 'Unspec'>, string>> = {
+export const mapTypeSince: Readonly<
+  Record<Exclude<keyof typeof MapType, 'Unspec' | 'InsnArray' | 'Rhash'>, string>
+> = {
   Hash: '3.19',
   Array: '3.19',
   ProgArray: '4.2',
