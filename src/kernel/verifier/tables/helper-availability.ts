@@ -226,7 +226,14 @@ export const helperAvailability: ReadonlyMap<ProgType, GroupsFor> = new Map<Prog
     },
   ],
   [ProgType.SkSkb, { groups: [...network, 'output', 'streams', 'socketOfPacket', 'socketLookup'] }],
-  [ProgType.CgroupDevice, { groups: [...base, 'output', 'localStorage', 'returnValue'] }],
+  [
+    ProgType.CgroupDevice,
+    {
+      groups: [...base, 'output', 'localStorage'],
+      // Not with the attach type that programs have which name none: that is ingress.
+      also: [{ attach: [AttachType.CgroupDevice], groups: ['returnValue'] }],
+    },
+  ],
   [ProgType.SkMsg, { groups: [...network, 'output', 'messages', 'netns', 'socketStorage'] }],
   [ProgType.RawTracepoint, { groups: probe }],
   [
@@ -266,7 +273,10 @@ export const helperAvailability: ReadonlyMap<ProgType, GroupsFor> = new Map<Prog
   [ProgType.FlowDissector, { groups: [...network, 'loadBytes'] }],
   [
     ProgType.CgroupSysctl,
-    { groups: [...base, 'coarseClock', 'output', 'localStorage', 'sysctl', 'returnValue'] },
+    {
+      groups: [...base, 'coarseClock', 'output', 'localStorage', 'sysctl'],
+      also: [{ attach: [AttachType.CgroupSysctl], groups: ['returnValue'] }],
+    },
   ],
   [ProgType.RawTracepointWritable, { groups: probe }],
   [
