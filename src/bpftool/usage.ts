@@ -1,7 +1,8 @@
 // What the usage texts of several objects have in common. They are bpftool's own, with the name by which the tool was called.
 
-import type { CommandDefinition } from './tool.js';
-import { UsageRequest } from './tool-error.js';
+import type { Arguments } from './arguments.js';
+import type { CommandDefinition, Tool } from './tool.js';
+import { ToolError, UsageRequest } from './tool-error.js';
 
 export const SPEC_PROGRAM = 'PROG := { id PROG_ID | pinned FILE | tag PROG_TAG | name PROG_NAME }';
 export const SPEC_MAP = 'MAP := { id MAP_ID | pinned FILE | name MAP_NAME }';
@@ -32,3 +33,14 @@ export const helpCommand: CommandDefinition = {
     throw new UsageRequest(0);
   },
 };
+
+/** Fails unless so many words are left: says what is missing and, in text, how it is done. */
+export async function requireOrUsage(tool: Tool, args: Arguments, count: number): Promise<void> {
+  try {
+    args.require(count);
+  } catch (error) {
+    if (tool.json || !(error instanceof ToolError)) throw error;
+    await tool.error(error.message);
+    throw new UsageRequest();
+  }
+}

@@ -11,6 +11,7 @@ import { closeAll, kernelError, loadedBtf, takeMap, takeProg, withFds } from '..
 import { infoOf } from '../prog/show.js';
 import type { Tool } from '../tool.js';
 import { statusOfErrno, ToolError, UsageRequest } from '../tool-error.js';
+import { requireOrUsage } from '../usage.js';
 import { mergedBtf } from './merge.js';
 import { baseBtf, btfOfFile, isKernelFile, VMLINUX, vmlinuxBtf } from './source.js';
 
@@ -33,7 +34,7 @@ interface Format {
 }
 
 export async function dumpBtf(tool: Tool, args: Arguments): Promise<void> {
-  await needTwo(tool, args);
+  await requireOrUsage(tool, args, 2);
   const source = await takeSource(tool, args);
   const { roots } = source;
   const format = takeFormat(args, roots);
@@ -77,24 +78,13 @@ async function dumpRaw(tool: Tool, btf: Btf, roots: readonly number[] | undefine
   json.endObject();
 }
 
-/** Text tells what is missing and how it is done. */
-async function needTwo(tool: Tool, args: Arguments): Promise<void> {
-  try {
-    args.require(2);
-  } catch (error) {
-    if (tool.json || !(error instanceof ToolError)) throw error;
-    await tool.error(error.message);
-    throw new UsageRequest();
-  }
-}
-
 async function takeSource(tool: Tool, args: Arguments): Promise<Source> {
   if (args.take('map')) {
-    await needTwo(tool, args);
+    await requireOrUsage(tool, args, 2);
     return takeMapSource(tool, args);
   }
   if (args.take('prog')) {
-    await needTwo(tool, args);
+    await requireOrUsage(tool, args, 2);
     const bpf = await tool.bpf;
     const prog = await takeProg(tool, args);
     const { btfId } = await withFds(bpf, [prog], () => infoOf(bpf, prog));

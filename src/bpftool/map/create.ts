@@ -6,7 +6,8 @@ import type { Arguments } from '../arguments.js';
 import { parseUnsigned32 } from '../number.js';
 import { closeAll, kernelError, pinFd, takeMap, withFds } from '../objects.js';
 import type { Tool } from '../tool.js';
-import { ToolError, UsageRequest } from '../tool-error.js';
+import { ToolError } from '../tool-error.js';
+import { requireOrUsage } from '../usage.js';
 
 /** What the kernel keeps of a name. */
 const NAME_LENGTH = 15;
@@ -75,7 +76,7 @@ async function takeAttributes(tool: Tool, args: Arguments, inner: Fd[]): Promise
       attr.ifindex = await takeDevice(tool, args, attr.ifindex);
     } else if (args.take('offload_dev')) attr.ifindex = await takeDevice(tool, args, attr.ifindex);
     else if (args.take('inner_map')) {
-      if (args.left < 2) throw new UsageRequest();
+      await requireOrUsage(tool, args, 2);
       await closeAll(await tool.bpf, inner.splice(0));
       inner.push(await takeMap(tool, args, MapFlag.Rdonly));
     } else throw new ToolError(`unknown arg ${args.next()}`);
