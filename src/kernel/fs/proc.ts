@@ -3,6 +3,7 @@
 import type { KernelMachine } from '../machine.js';
 import { type SettingName, settingRules } from '../settings.js';
 import { kernelTypes } from '../types/index.js';
+import { kernelConfig } from './config.js';
 import { type FileContent, MadeFile } from './nodes.js';
 
 /** The kernel that the emulated one claims to be. */
@@ -52,6 +53,7 @@ export function kernelFiles(machine: KernelMachine): [path: string, file: MadeFi
         text(() => version),
       ),
     ],
+    ['/proc/config.gz', new MadeFile(0o444, { read: () => kernelConfig(RELEASE) })],
     [
       '/proc/mounts',
       new MadeFile(
