@@ -12,10 +12,12 @@ import type {
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { programTag } from '../isa/tag.js';
+import { boundDevice } from './attach/bound.js';
 import type { Descriptors } from './descriptors.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
-import { checkLoad, decodeAttr, LOAD, refuseLoad } from './load-checks.js';
+import { checkLoad, decodeAttr, refuseLoad } from './load-checks.js';
+import { boundObjects, LoadView, withoutIndexes } from './load-view.js';
 import type { KernelMachine, Task } from './machine.js';
 import type { KernelMap } from './maps/index.js';
 import type { KernelMapObject, KernelObject } from './objects.js';
@@ -38,44 +40,43 @@ export class KernelPrograms {
     this.#task = task;
   }
 
-  async progLoad(attr: ProgLoadAttr): Promise<Fd> {
+  async progLoad(given: ProgLoadAttr): Promise<Fd> {
+    using view = new LoadView(this.#descriptors);
+    return await this.#load({ ...given, instructions: given.instructions.slice() }, view);
+  }
+
+  async #load(attr: ProgLoadAttr, view: LoadView): Promise<Fd> {
     const machine = this.#machine;
-    const descriptors = this.#descriptors;
     const { objects, installer, safety } = machine;
     const definition = checkLoad(attr);
-    const verdict = safety === 'verify' ? await verifyLoad(attr, descriptors, machine.cpus) : undefined;
-    const insns = decodeAttr(attr);
+    const device = boundDevice(attr, machine.devices);
+    const bound = boundObjects(attr, view);
+    const verdict = safety === 'verify' ? await verifyLoad(attr, view, machine.cpus) : undefined;
+    const insns = withoutIndexes(decodeAttr(attr), attr.fdArray);
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
     const maps = new Map<KernelMap, KernelMapObject>();
     const resolved = resolve(insns, machine.memory, (fd) => {
-      const object = descriptors.find(fd, 'map');
+      const object = view.find(fd, 'map');
       if (object) maps.set(object.map, object);
       return object?.map;
     });
-    const btf = attr.progBtfFd === undefined ? undefined : descriptors.get(attr.progBtfFd, 'btf', LOAD);
+    for (const object of bound.maps) maps.set(object.map, object);
+    // BTF that nothing refers to is not kept.
+    const described = attr.funcInfo?.length || attr.lineInfo?.length;
+    const btf = attr.progBtfFd === undefined || !described ? undefined : view.get(attr.progBtfFd, 'btf');
     const slots = attr.instructions.length / 8;
     const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
-    const xlated = dumpInstructions(insns, (fd) => descriptors.find(fd, 'map')?.id ?? 0);
-    // Held before the engine begins: whoever loads may close its descriptors meanwhile.
-    const held: KernelObject[] = [...maps.values(), ...(btf ? [btf] : [])].map((object) =>
-      objects.hold(object),
-    );
-    const dropAll = () => {
-      for (const object of held) objects.drop(object);
-    };
-    const installed = await installer
-      .install(resolved, definition, gplCompatible, safety === 'check')
-      .catch((error) => {
-        dropAll();
-        throw error;
-      });
+    const xlated = dumpInstructions(insns, (fd) => view.find(fd, 'map')?.id ?? 0);
+    const installed = await installer.install(resolved, definition, gplCompatible, safety === 'check');
     const { address, runnable } = installed;
     if (!resolved.maps.every((map) => map.claim(definition.type))) {
       installer.uninstall(installed);
-      dropAll();
       return refuseLoad('a program array holds programs of another type');
     }
+    const held: KernelObject[] = [...maps.values(), ...(btf ? [btf] : []), ...bound.others].map((object) =>
+      objects.hold(object),
+    );
     const id = objects.newId('program');
     installer.setId(address, id);
     const program = new KernelProgram({
@@ -88,7 +89,7 @@ export class KernelPrograms {
       gplCompatible,
       insns: resolved.insns,
       xlated,
-      maps: resolved.maps,
+      maps: [...maps.keys()],
       held,
       btf,
       funcInfo: attr.funcInfo?.slice(),
@@ -96,15 +97,16 @@ export class KernelPrograms {
       address,
       runnable,
       loadedAt: Math.floor(Date.now() / 1000),
+      device,
       flags: attr.flags ?? 0,
       uid: this.#task.uid,
     });
     machine.programs.set(address, program);
     if (attr.log) attr.log.text = verdict?.log ?? '';
-    return descriptors.create('program', program, () => {
+    return this.#descriptors.create('program', program, () => {
       machine.programs.delete(address);
       installer.uninstall(installed);
-      dropAll();
+      for (const object of held) objects.drop(object);
     });
   }
 

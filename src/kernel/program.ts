@@ -14,6 +14,7 @@ import { sourceLine } from './line-info.js';
 import type { KernelMap } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { layout } from './memory/memory.js';
+import type { Device } from './net/device.js';
 import type { KernelObject } from './objects.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
 
@@ -45,6 +46,8 @@ export interface ProgramParts {
   /** Address of the Program in linear memory. */
   readonly address: number;
   readonly runnable: RunnableProgram;
+  /** The device that the program is bound to. */
+  readonly device: Device | undefined;
   /** ProgFlag bits of the load. */
   readonly flags: number;
   /** How many bytes of context it looks at; 0 when it was not verified. */

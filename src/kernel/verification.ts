@@ -4,8 +4,8 @@
 import type { Fd, ProgLoadAttr } from '../bpf/bpf.js';
 import { BpfError, type Errno } from '../bpf/errno.js';
 import type { AttachType } from '../bpf/types.js';
-import type { Descriptors } from './descriptors.js';
 import { LOAD } from './load-checks.js';
+import type { LoadView } from './load-view.js';
 import type { KernelMap } from './maps/index.js';
 import { POINTER_BASE } from './memory/memory.js';
 import type { KernelMapObject } from './objects.js';
@@ -52,14 +52,10 @@ function shapeOf(map: KernelMap): VerifierMap {
 }
 
 /** Verifies a load; what is rejected throws a BpfError with the log. An accepted one returns the log that was asked for. */
-export async function verifyLoad(
-  attr: ProgLoadAttr,
-  descriptors: Descriptors,
-  cpus: number,
-): Promise<Verdict> {
+export async function verifyLoad(attr: ProgLoadAttr, view: LoadView, cpus: number): Promise<Verdict> {
   const maps = new Map<KernelMap, VerifierMap>();
   const map = (fd: Fd) => {
-    const object = descriptors.find(fd, 'map');
+    const object = view.find(fd, 'map');
     return object && describe(object, maps);
   };
   const program = {
@@ -70,7 +66,7 @@ export async function verifyLoad(
   };
   const environment = (logLevel: number): Environment => ({
     map,
-    btf: (fd) => descriptors.find(fd, 'btf')?.btf,
+    btf: (fd) => view.find(fd, 'btf')?.btf,
     kernelTypes,
     capabilities: root,
     cpus,

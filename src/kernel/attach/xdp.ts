@@ -19,14 +19,14 @@ const FRAGMENTS = 17 * 4096;
 const isSingle = (bits: number): boolean => (bits & (bits - 1)) === 0;
 
 /** Whether the device's driver runs XDP programs. */
-const isNative = (device: Device): boolean => device.kind !== 'loopback';
+export const runsXdp = (device: Device): boolean => device.kind !== 'loopback';
 
 /** dev_xdp_mode. */
 function modeOf(device: Device, flags: number): XdpMode {
   if (flags & XdpFlag.HwMode) return 'offload';
   if (flags & XdpFlag.DrvMode) return 'native';
   if (flags & XdpFlag.SkbMode) return 'generic';
-  return isNative(device) ? 'native' : 'generic';
+  return runsXdp(device) ? 'native' : 'generic';
 }
 
 interface Request {
@@ -62,7 +62,10 @@ function check(device: Device, { command, flags, isLink, program, expected }: Re
   if (mode !== 'offload' && device.xdp.has(other)) {
     refuse(Errno.EEXIST, 'native and generic programs cannot be there at the same time');
   }
-  const { expectedAttachType } = program.parts;
+  const { expectedAttachType, device: bound } = program.parts;
+  if (bound && bound !== device) refuse(Errno.EINVAL, `program ${program.id} is bound to ${bound.name}`);
+  if (bound && mode === 'generic')
+    refuse(Errno.EINVAL, 'a program that is bound to a device runs in its driver');
   if (expectedAttachType === AttachType.XdpDevmap || expectedAttachType === AttachType.XdpCpumap) {
     refuse(Errno.EINVAL, `program ${program.id} was loaded for elements of maps`);
   }
@@ -76,7 +79,7 @@ function checkDriver(device: Device, mode: XdpMode, program: KernelProgram, comm
     throw new BpfError(command, errno, `${device.name}: ${detail}`);
   };
   if (mode === 'generic') return;
-  if (!isNative(device)) refuse(Errno.EOPNOTSUPP, 'its driver runs no XDP programs; generic mode would');
+  if (!runsXdp(device)) refuse(Errno.EOPNOTSUPP, 'its driver runs no XDP programs; generic mode would');
   if (mode === 'offload') refuse(Errno.EINVAL, 'its driver offloads no programs');
   const most = PAGE_MTU + (program.parts.flags & ProgFlag.XdpHasFrags ? FRAGMENTS : 0);
   const mtu = device.peer?.mtu ?? device.mtu;
