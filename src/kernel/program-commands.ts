@@ -13,6 +13,7 @@ import type {
 import { BpfError, Errno } from '../bpf/errno.js';
 import { programTag } from '../isa/tag.js';
 import { boundDevice } from './attach/bound.js';
+import { withoutDeadBranches } from './dead-branches.js';
 import type { Descriptors } from './descriptors.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
@@ -56,7 +57,8 @@ export class KernelPrograms {
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
     const maps = new Map<KernelMap, KernelMapObject>();
-    const resolved = resolve(insns, machine.memory, (fd) => {
+    const runs = verdict?.facts ? withoutDeadBranches(insns, verdict.facts) : insns;
+    const resolved = resolve(runs, machine.memory, (fd) => {
       const object = view.find(fd, 'map');
       if (object) maps.set(object.map, object);
       return object?.map;
@@ -83,6 +85,8 @@ export class KernelPrograms {
       id,
       definition,
       contextSize: verdict?.contextSize ?? 0,
+      facts: verdict?.facts,
+      verifiedInsns: verdict?.processed ?? 0,
       expectedAttachType: attr.expectedAttachType ?? 0,
       name: attr.name ?? '',
       tag,
@@ -118,11 +122,11 @@ export class KernelPrograms {
   }
 
   async progInfo(fd: Fd): Promise<ProgInfo> {
-    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').info;
+    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').info();
   }
 
   async progDump(fd: Fd): Promise<ProgDump> {
-    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').dump;
+    return this.#descriptors.get(fd, 'program', 'BPF_OBJ_GET_INFO_BY_FD').dump();
   }
 
   async progGetNextId(id: number): Promise<number> {

@@ -17,6 +17,9 @@ import { layout } from './memory/memory.js';
 import type { Device } from './net/device.js';
 import type { KernelObject } from './objects.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
+import { codePlaces, type Shown, show } from './shown.js';
+import type { KernelSymbol } from './symbols.js';
+import type { RewriteFacts } from './verifier/rewrites/index.js';
 
 /** The BTF object that a program or map was loaded with. */
 export interface KernelBtf {
@@ -33,7 +36,7 @@ export interface ProgramParts {
   readonly gplCompatible: boolean;
   /** After relocation, one entry an instruction. */
   readonly insns: readonly Instruction[];
-  /** What `bpftool prog dump xlated` shows: map operands are ids. */
+  /** As it was loaded, with ids of maps in the place of descriptors. */
   readonly xlated: Uint8Array;
   readonly maps: readonly KernelMap[];
   /** What the program keeps: its maps and its BTF. */
@@ -52,6 +55,10 @@ export interface ProgramParts {
   readonly flags: number;
   /** How many bytes of context it looks at; 0 when it was not verified. */
   readonly contextSize: number;
+  /** What it is rewritten by when somebody asks to see it; undefined when it was not verified. */
+  readonly facts: RewriteFacts | undefined;
+  /** Instructions that the verifier looked at. */
+  readonly verifiedInsns: number;
   /** Seconds since the epoch. */
   readonly loadedAt: number;
   /** Of whoever loaded it. */
@@ -66,6 +73,7 @@ export class KernelProgram {
   readonly parts: ProgramParts;
   /** Maps that no instruction uses (BPF_PROG_BIND_MAP). */
   readonly #bound: KernelMap[] = [];
+  #shown: Promise<Shown> | undefined;
   #runs = 0;
   #nanoseconds = 0;
 
@@ -94,23 +102,32 @@ export class KernelProgram {
     this.#nanoseconds += nanoseconds;
   }
 
-  get info(): ProgInfo {
+  /** The program after rewriting. */
+  shown(): Promise<Shown> {
+    this.#shown ??= show(this.parts);
+    return this.#shown;
+  }
+
+  async info(): Promise<ProgInfo> {
     const { id, definition, name, tag, gplCompatible, maps, btf, loadedAt, uid, runnable, xlated } =
       this.parts;
+    const shown = await this.shown();
+    // Memory that rewriting took is not given back.
+    const bytes = Math.max(xlated.length, shown.xlated.length);
     return {
       id,
       type: definition.type,
       name,
       tag,
       gplCompatible,
-      bytesXlated: xlated.length,
+      bytesXlated: shown.xlated.length,
       bytesJited: runnable.codeSize,
       mapIds: [...maps, ...this.#bound].map((map) => map.id),
       btfId: btf?.id ?? 0,
       loadedAt,
       uid,
-      memlock: Math.ceil((HEADER + xlated.length) / PAGE) * PAGE,
-      verifiedInsns: 0,
+      memlock: Math.ceil((HEADER + bytes) / PAGE) * PAGE,
+      verifiedInsns: this.parts.verifiedInsns,
       attachBtfObjId: 0,
       attachBtfId: 0,
       ifindex: 0,
@@ -120,22 +137,42 @@ export class KernelProgram {
     };
   }
 
-  /** Code has no address here that anybody could use, so those fields are empty. */
-  get dump(): ProgDump {
-    const { xlated, runnable, funcInfo, lineInfo, tag } = this.parts;
-    const jited = runnable instanceof JitProgram ? runnable.bytes : new Uint8Array();
-    return {
+  /** Machine code is the WebAssembly module as a whole; addresses are where functions would lie. */
+  async dump(): Promise<ProgDump> {
+    const { runnable } = this.parts;
+    const { xlated, funcInfo, lineInfo, lineRecords, functions } = await this.shown();
+    const dump = {
       xlated: xlated.slice(),
-      jited: jited.slice(),
-      jitedKsyms: new BigUint64Array(),
-      jitedFuncLens: Uint32Array.of(...(jited.length ? [jited.length] : [])),
-      funcInfo: funcInfo?.slice() ?? new Uint8Array(),
+      funcInfo: funcInfo.slice(),
       funcInfoRecSize: 8,
-      lineInfo: lineInfo?.slice() ?? new Uint8Array(),
+      lineInfo: lineInfo.slice(),
       lineInfoRecSize: 16,
-      jitedLineInfo: new BigUint64Array(),
-      progTags: [tag],
+      progTags: functions.map(({ tag }) => tag),
     };
+    if (!(runnable instanceof JitProgram)) {
+      const none = new BigUint64Array();
+      return {
+        ...dump,
+        jited: new Uint8Array(),
+        jitedKsyms: none,
+        jitedFuncLens: new Uint32Array(),
+        jitedLineInfo: none,
+      };
+    }
+    const { lengths, lines } = codePlaces(runnable.functions, functions, this.parts.lineInfo, lineRecords);
+    return {
+      ...dump,
+      jited: runnable.bytes.slice(),
+      jitedKsyms: BigUint64Array.from(functions, ({ symbol }) => symbol.address),
+      jitedFuncLens: lengths,
+      jitedLineInfo: lines,
+    };
+  }
+
+  /** Its functions as /proc/kallsyms has them; none while it is interpreted. */
+  async symbols(): Promise<KernelSymbol[]> {
+    if (!(this.parts.runnable instanceof JitProgram)) return [];
+    return (await this.shown()).functions.map(({ symbol }) => symbol);
   }
 
   /** The source line of an instruction (slot): the last line that begins at or before it. */

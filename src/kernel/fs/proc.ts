@@ -2,6 +2,7 @@
 
 import type { KernelMachine } from '../machine.js';
 import { type SettingName, settingRules } from '../settings.js';
+import { kallsyms } from '../symbols.js';
 import { kernelTypes } from '../types/index.js';
 import { kernelConfig } from './config.js';
 import { type FileContent, MadeFile } from './nodes.js';
@@ -53,6 +54,7 @@ export function kernelFiles(machine: KernelMachine): [path: string, file: MadeFi
         text(() => version),
       ),
     ],
+    ['/proc/kallsyms', new MadeFile(0o444, { read: () => symbols(machine) })],
     ['/proc/config.gz', new MadeFile(0o444, { read: () => kernelConfig(RELEASE) })],
     [
       '/proc/mounts',
@@ -73,6 +75,13 @@ export function kernelFiles(machine: KernelMachine): [path: string, file: MadeFi
       new MadeFile(0o444, { read: async () => (await kernelTypes()).bytes.slice() }),
     ],
   ];
+}
+
+/** Functions of programs are there as long as net.core.bpf_jit_kallsyms says so. */
+async function symbols({ programs, settings }: KernelMachine): Promise<Uint8Array> {
+  const shown = settings.get('net.core.bpf_jit_kallsyms') === 0 ? [] : [...programs.values()];
+  const found = await Promise.all(shown.map((program) => program.symbols()));
+  return utf8.encode(kallsyms(found.flat()));
 }
 
 function mounts({ files }: KernelMachine): string {

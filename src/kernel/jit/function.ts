@@ -157,6 +157,7 @@ export function translate(input: FunctionInput): void {
   /** Pushes the condition of a branch, or takes one of may_goto's iterations. */
   const condition = (slot: number, inOtherWords = false) => {
     const { does, insn } = t.step(slot);
+    body.place(slot);
     if (does.kind === 'branch') {
       const { bits, condition, operand } = does;
       const isNullCheck =
@@ -172,6 +173,7 @@ export function translate(input: FunctionInput): void {
 
   const instruction = (slot: number, found: Rotations | undefined, extensions: Extensions) => {
     const { insn, does } = t.step(slot);
+    body.place(slot);
     const rotation = found?.at.get(slot);
     if (rotation) {
       const value = kept.get(rotation.shift) ?? 0;

@@ -56,6 +56,8 @@ interface ModuleExports {
 
 export class JitProgram implements RunnableProgram {
   readonly #bytes: Uint8Array;
+  /** Functions of the module, with what is where in them. */
+  readonly functions: CompiledProgram['functions'];
   readonly #mayRunLong: boolean;
   readonly #memory: KernelMemory;
   readonly #table: ProgramTable;
@@ -67,7 +69,7 @@ export class JitProgram implements RunnableProgram {
   #disposed = false;
 
   private constructor(
-    { bytes, mayRunLong }: CompiledProgram,
+    { bytes, functions, mayRunLong }: CompiledProgram,
     module: WebAssembly.Module,
     memory: KernelMemory,
     table: ProgramTable,
@@ -75,6 +77,7 @@ export class JitProgram implements RunnableProgram {
     program: number,
   ) {
     this.#bytes = bytes;
+    this.functions = functions;
     this.#mayRunLong = mayRunLong;
     this.#memory = memory;
     this.#table = table;

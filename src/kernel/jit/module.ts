@@ -38,6 +38,8 @@ interface FunctionPlan {
 export interface CompiledProgram {
   /** The WebAssembly binary. */
   readonly bytes: Uint8Array;
+  /** Its functions, with what is where in them. */
+  readonly functions: ModuleBuilder['encoded'];
   /** One run may take long: there is a loop of which it is not known that it is short. */
   readonly mayRunLong: boolean;
 }
@@ -102,7 +104,7 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
       return !((provenance.rounds.get(header)?.most ?? Number.POSITIVE_INFINITY) * weight <= SHORT_LOOP);
     }),
   );
-  return { bytes: module.encode(), mayRunLong };
+  return { bytes: module.encode(), functions: module.encoded, mayRunLong };
 }
 
 /** The functions in an order in which callers come before callees, so that arguments are known. */

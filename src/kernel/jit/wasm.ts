@@ -182,12 +182,20 @@ export interface FunctionType {
   readonly results: readonly ValueType[];
 }
 
+/** Where in a function's entry of the code section an instruction of the program begins. */
+export interface CodePlace {
+  readonly offset: number;
+  readonly slot: number;
+}
+
 /** The body of one function: locals and instructions. */
 export class FunctionBody extends Bytes {
   readonly #paramCount: number;
   readonly #locals: ValueType[] = [];
   /** Where the unlikely ifs are, in bytes from the first instruction. */
   readonly #unlikely: number[] = [];
+  /** Where the code of an instruction of the program begins: byte and slot, one after the other. */
+  readonly #places: number[] = [];
   /** Blocks open at this point. */
   depth = 0;
 
@@ -200,6 +208,11 @@ export class FunctionBody extends Bytes {
   local(type: ValueType): number {
     this.#locals.push(type);
     return this.#paramCount + this.#locals.length - 1;
+  }
+
+  /** What follows is the instruction at this slot of the program. */
+  place(slot: number): void {
+    this.#places.push(this.length, slot);
   }
 
   op(op: Op): this {
@@ -262,8 +275,8 @@ export class FunctionBody extends Bytes {
     return this.byte(Op.end);
   }
 
-  /** The function's entry in the code section, and where in it the unlikely branches are. */
-  encode(): { code: Uint8Array; unlikely: number[] } {
+  /** The function's entry in the code section; where in it the unlikely branches are, and what is where. */
+  encode(): { code: Uint8Array; unlikely: number[]; places: CodePlace[] } {
     const groups: [number, ValueType][] = [];
     for (const type of this.#locals) {
       const last = groups.at(-1);
@@ -273,7 +286,11 @@ export class FunctionBody extends Bytes {
     const head = new Bytes().unsigned(groups.length);
     for (const [count, type] of groups) head.unsigned(count).byte(type);
     const unlikely = this.#unlikely.map((at) => head.length + at);
-    return { code: head.append(this.bytes).byte(Op.end).bytes.slice(), unlikely };
+    const places: CodePlace[] = [];
+    for (let i = 0; i + 1 < this.#places.length; i += 2) {
+      places.push({ offset: head.length + (this.#places[i] ?? 0), slot: this.#places[i + 1] ?? 0 });
+    }
+    return { code: head.append(this.bytes).byte(Op.end).bytes.slice(), unlikely, places };
   }
 }
 
@@ -294,6 +311,16 @@ export class ModuleBuilder {
     exported: boolean;
   }[] = [];
   #sealed = false;
+  #encoded: { name: string; size: number; places: CodePlace[] }[] = [];
+
+  /** What `encode` made of each function: bytes of its entry in the code section, and what is where in it. */
+  get encoded(): readonly {
+    readonly name: string;
+    readonly size: number;
+    readonly places: readonly CodePlace[];
+  }[] {
+    return this.#encoded;
+  }
 
   typeIndex(type: FunctionType): number {
     const key = (t: FunctionType) => `${t.params.join()}:${t.results.join()}`;
@@ -365,6 +392,11 @@ export class ModuleBuilder {
       if (!body) throw new Error(`function ${name} has no body`);
       return body.encode();
     });
+    this.#encoded = encoded.map(({ code, places }, i) => ({
+      name: this.#functions[i]?.name ?? '',
+      size: code.length,
+      places,
+    }));
     // The branch hinting proposal; engines that do not know it skip the section.
     section(0, (s) => {
       s.name('metadata.code.branch_hint');

@@ -77,6 +77,14 @@ const operations: ReadonlyMap<MapType, Operations> = new Map([
   [MapType.ReuseportSockarray, generic('reuseport_array')],
 ]);
 
+const SEARCH = '__htab_map_lookup_elem';
+
+/** Every function that a call of a helper for maps may become. */
+export const mapFunctions: readonly string[] = [
+  SEARCH,
+  ...[...operations.values()].flatMap((functions) => Object.values(functions)),
+];
+
 /** Helpers that the kernel calls by the map's type. */
 const BY_TYPE: ReadonlySet<string> = new Set([
   ...[
@@ -165,7 +173,7 @@ function lookup(map: VerifierMap, layout: KernelLayout): InsnFields[] | undefine
 }
 
 const search = (found: InsnFields[]): InsnFields[] => [
-  call('__htab_map_lookup_elem'),
+  call(SEARCH),
   jumpImm('JEQ', R0, 0, found.length),
   ...found,
 ];
