@@ -28,13 +28,18 @@ const IPV6_HEADER: u32 = 40;
 const TCP_CLOSE: u32 = 7;
 
 const PACKET_HOST: u32 = 0;
-const PACKET_BROADCAST: u32 = 1;
 const PACKET_MULTICAST: u32 = 2;
 const PACKET_OTHERHOST: u32 = 3;
 
 // From packed negative offsets of legacy loads: the network header, and the link layer's.
 const SKF_NET_OFF: i32 = -0x100000;
 const SKF_LL_OFF: i32 = -0x200000;
+
+/** Whether the running program sees socket buffers. */
+export function isSkb(cpu: usize): bool {
+  const program = changetype<Program>(changetype<Cpu>(cpu).program);
+  return program.resultField == offsetof<SkbFrame>('result');
+}
 
 /** Bytes of the buffer around a packet. */
 export function skb_buffer_size(length: u32): u32 {
@@ -56,13 +61,11 @@ export function moved(cpu: Cpu, frame: SkbFrame): void {
   cpu.packetEnd = frame.tail;
 }
 
-/** How a device sees the packet that begins with an Ethernet header at `at` (eth_type_trans; the loopback has address 0). */
+/** How a device sees the packet that begins with an Ethernet header at `at` (eth_type_trans). The loopback's address, and
+ * that of its broadcasts, is 0. */
 function packetType(at: usize): u32 {
-  const first = load<u32>(at);
-  const last = load<u16>(at, 4);
-  if (!first && !last) return PACKET_HOST;
-  if (!(first & 1)) return PACKET_OTHERHOST;
-  return first == 0xffffffff && last == 0xffff ? PACKET_BROADCAST : PACKET_MULTICAST;
+  if (!load<u32>(at) && !load<u16>(at, 4)) return PACKET_HOST;
+  return load<u8>(at) & 1 ? PACKET_MULTICAST : PACKET_OTHERHOST;
 }
 
 function protocolOf(at: usize, length: u32): u16 {
@@ -154,7 +157,7 @@ export function packet_address(cpu: Cpu, offset: i32, size: u32): usize {
   let from = at;
   if (offset < 0) {
     // Frames of drivers have no headers yet.
-    if (program.resultField != offsetof<SkbFrame>('result')) return 0;
+    if (!isSkb(changetype<usize>(cpu))) return 0;
     const frame = changetype<SkbFrame>(cpu.ctx);
     from = frame.hardStart;
     if (offset >= SKF_NET_OFF) {

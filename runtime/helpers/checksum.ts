@@ -20,7 +20,7 @@ function partial(at: usize, size: u32, sum: u32): u32 {
 }
 
 /** One's-complement sum of two 32-bit sums. */
-function add(a: u32, b: u32): u32 {
+export function add(a: u32, b: u32): u32 {
   const sum = a + b;
   return sum + u32(sum < a);
 }

@@ -31,10 +31,12 @@ import { perf_event_array_create } from './perf';
 import { round8 } from './place';
 import { queue_create, queue_peek, queue_pop, queue_push } from './queue';
 import { ringbuf_create } from './ringbuf';
+import { cgroup_storage_create, sockets_create, storage_clear, storage_create } from './storage';
 import {
-  ARRAY, ARRAY_OF_MAPS, BLOOM_FILTER, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CPUMAP, DEVMAP, DEVMAP_HASH, HASH,
-  HASH_OF_MAPS, LPM_TRIE, LRU_HASH, LRU_PERCPU_HASH, PERCPU_ARRAY, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, QUEUE,
-  RINGBUF, STACK, USER_RINGBUF, XSKMAP,
+  ARRAY, ARRAY_OF_MAPS, BLOOM_FILTER, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CGROUP_STORAGE, CGRP_STORAGE, CPUMAP,
+  DEVMAP, DEVMAP_HASH, HASH, HASH_OF_MAPS, INODE_STORAGE, LPM_TRIE, LRU_HASH, LRU_PERCPU_HASH, PERCPU_ARRAY,
+  PERCPU_CGROUP_STORAGE, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, QUEUE, REUSEPORT_SOCKARRAY, RINGBUF, SK_STORAGE,
+  SOCKHASH, SOCKMAP, STACK, TASK_STORAGE, USER_RINGBUF, XSKMAP,
 } from './types';
 
 /** The header of a map that is being made. */
@@ -78,13 +80,28 @@ export function map_create(
     case DEVMAP_HASH: return devmap_hash_create(draft);
     case RINGBUF:
     case USER_RINGBUF: return ringbuf_create(draft);
+    case SOCKMAP:
+    case SOCKHASH:
+    case REUSEPORT_SOCKARRAY: return sockets_create(draft);
+    case CGROUP_STORAGE: return cgroup_storage_create(draft, false);
+    case PERCPU_CGROUP_STORAGE: return cgroup_storage_create(draft, true);
+    case SK_STORAGE:
+    case INODE_STORAGE:
+    case TASK_STORAGE:
+    case CGRP_STORAGE: return storage_create(draft);
     default: return 0;
   }
 }
 
 /** Gives a map's memory back. Nothing may refer to it any more. */
 export function map_destroy(map: usize): void {
+  if (isStorage(typeOf(map))) storage_clear(map);
   heap.free(map);
+}
+
+/** Values that belong to objects of the kernel. */
+function isStorage(type: u32): bool {
+  return type == SK_STORAGE || type == INODE_STORAGE || type == TASK_STORAGE || type == CGRP_STORAGE;
 }
 
 @inline function typeOf(map: usize): u32 {

@@ -2,17 +2,31 @@
 // recording, and run on 64 zero bytes as the live kernel ran it.
 
 import { MapType, ProgType } from '../../dist/bpf/types.js';
+import { Btf } from '../../dist/btf/index.js';
 import { EmulatedKernel } from '../../dist/index.js';
+import { kernelTypes } from '../../dist/kernel/types/index.js';
+import { readKernel } from './recording.mjs';
 
 const LD_IMM64 = 0x18;
 /** BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE */
 const MAP_SOURCES = new Set([1, 2]);
+const CALL = 0x85;
+/** BPF_PSEUDO_KFUNC_CALL */
+const KFUNC = 2;
+/** Ids of kernel functions in the recording's kernel become those of the emulated one. */
+const recordedTypes = Btf.parse(readKernel().btf);
+const emulatedTypes = await kernelTypes();
+const functionId = (id) => emulatedTypes.findByName(recordedTypes.type(id).name, 'FUNC') ?? id;
+
 const HOLDS_DESCRIPTORS = new Set([MapType.ProgArray, MapType.ArrayOfMaps, MapType.HashOfMaps]);
 
 function withDescriptors(instructions, fds) {
   const bytes = instructions.slice();
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < bytes.length; at += 8) {
+    if (bytes[at] === CALL && bytes[at + 1] >> 4 === KFUNC) {
+      view.setInt32(at + 4, functionId(view.getInt32(at + 4, true)), true);
+    }
     if (bytes[at] !== LD_IMM64) continue;
     if (MAP_SOURCES.has(bytes[at + 1] >> 4)) {
       const fd = view.getInt32(at + 4, true);

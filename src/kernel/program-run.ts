@@ -19,6 +19,7 @@ export function runOn(
     arena: machine.arena,
     program: runnable,
     definition,
+    maps: program.parts.maps,
     expectedAttachType,
     contextSize,
     cpus: machine.cpus,

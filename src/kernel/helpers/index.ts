@@ -10,6 +10,8 @@ import { mapHelpers } from './maps.js';
 import { redirectHelpers } from './redirect.js';
 import { ringbufHelpers } from './ringbuf.js';
 import { skbHelpers } from './skb.js';
+import { socketHelpers } from './sockets.js';
+import { stringHelpers } from './strings.js';
 import { timeHelpers } from './time.js';
 import { traceHelpers } from './trace.js';
 import { xdpHelpers } from './xdp.js';
@@ -94,6 +96,8 @@ export const helpers: readonly HelperDefinition[] = [
   ...timeHelpers,
   ...xdpHelpers,
   ...skbHelpers,
+  ...socketHelpers,
+  ...stringHelpers,
   ...redirectHelpers,
   ...ringbufHelpers,
   ...traceHelpers,

@@ -7,4 +7,6 @@ export const redirectHelpers: readonly HelperBody[] = inRuntime(
   'redirect',
   'perf_event_output',
   'redirect_map',
+  'redirect_neigh',
+  'redirect_peer',
 );

@@ -44,6 +44,8 @@ export interface MapTypeDefinition {
   readonly btf?: 'index' | 'struct key' | 'no key' | 'none';
   /** map_extra means something to the type. */
   readonly usesExtra?: true;
+  /** max_entries may be 0. */
+  readonly mayBeEmpty?: true;
   /** The system call can look a value up and delete it in one step. */
   readonly takes?: true;
   /** What else is wrong with a shape, in the order in which Linux looks (map_alloc_check). */

@@ -77,7 +77,7 @@ function validate(attr: MapCreateAttr): MapTypeDefinition {
     refuse(Errno.EINVAL, `flags 0x${unknown.toString(16)} mean nothing to a ${mapTypeName(type)} map`);
   }
   const shape = { type, keySize, valueSize, maxEntries, flags, mapExtra };
-  const refusal = definition.refuse(shape) ?? refuseEmpty(shape);
+  const refusal = definition.refuse(shape) ?? (definition.mayBeEmpty ? undefined : refuseEmpty(shape));
   if (refusal) refuse(refusal.errno, refusal.detail);
   return definition;
 }

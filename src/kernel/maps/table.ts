@@ -17,6 +17,15 @@ import { perfEventArray } from './perf-event-array.js';
 import { progArray } from './prog-array.js';
 import { queue, stack } from './queue.js';
 import { ringbuf, userRingbuf } from './ringbuf.js';
+import { reuseportSockarray, sockhash, sockmap } from './sockets.js';
+import {
+  cgroupStorage,
+  cgrpStorage,
+  inodeStorage,
+  percpuCgroupStorage,
+  skStorage,
+  taskStorage,
+} from './storage.js';
 import { xskmap } from './xskmap.js';
 
 export const mapTypes: readonly MapTypeDefinition[] = [
@@ -40,6 +49,15 @@ export const mapTypes: readonly MapTypeDefinition[] = [
   ringbuf,
   bloomFilter,
   userRingbuf,
+  sockmap,
+  sockhash,
+  reuseportSockarray,
+  skStorage,
+  inodeStorage,
+  taskStorage,
+  cgrpStorage,
+  cgroupStorage,
+  percpuCgroupStorage,
 ];
 
 const byType = new Map<MapType, MapTypeDefinition>(

@@ -3,6 +3,7 @@
 import type { RunFault } from '../../bpf/bpf.js';
 import type { AttachType } from '../../bpf/types.js';
 import type { RunnableProgram } from '../engine.js';
+import type { KernelMap } from '../maps/index.js';
 import type { Fault } from '../memory/fault.js';
 import type { KernelMemory } from '../memory/memory.js';
 import type { ProgramTypeDefinition } from './definition.js';
@@ -15,6 +16,8 @@ export interface ProgramRun {
   readonly definition: ProgramTypeDefinition;
   /** Where the program said it would be attached; 0 when it did not say. */
   readonly expectedAttachType: AttachType | 0;
+  /** The maps that the program refers to. */
+  readonly maps: readonly KernelMap[];
   /** Whether there is a network device of this number. */
   hasDevice(ifindex: number): boolean;
   /** CPUs of the machine. */

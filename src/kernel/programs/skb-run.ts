@@ -2,13 +2,18 @@
 
 import type { ProgTestRunAttr, ProgTestRunResult } from '../../bpf/bpf.js';
 import { Errno } from '../../bpf/errno.js';
-import { ProgType } from '../../bpf/types.js';
+import { MapType, ProgType } from '../../bpf/types.js';
 import { layout } from '../memory/memory.js';
 import { checkRoom, execute, givenContext, refuse, repeats, resultOf, returnedContext } from './arguments.js';
 import type { ProgramRun } from './run.js';
 
 /** ETH_HLEN: a shorter packet is none. */
 const ETHERNET_HEADER = 14;
+/** EtherTypes, and the shortest headers. */
+const ETH_P_IP = 0x0800;
+const ETH_P_IPV6 = 0x86dd;
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
 /** BPF_F_TEST_SKB_CHECKSUM_COMPLETE. */
 const CHECKSUM_COMPLETE = 4;
 /** GSO_LEGACY_MAX_SIZE, GSO_MAX_SEGS. */
@@ -18,12 +23,10 @@ const MAX_SEGMENTS = 65535;
 const CONTEXT_SIZE = layout.SkbFrame_context;
 const settable: readonly (readonly [offset: number, size: number])[] = [
   [layout.SkbFrame_mark, 4],
-  [layout.SkbFrame_queueMapping, 4],
   [layout.SkbFrame_priority, 4],
   [layout.SkbFrame_ingressIfindex, 4],
   [layout.SkbFrame_ifindex, 4],
   [layout.SkbFrame_cb, 20],
-  [layout.SkbFrame_dataEnd, 4],
   [layout.SkbFrame_tstamp, 8],
   [layout.SkbFrame_wireLen, 4],
   [layout.SkbFrame_gsoSegs, 4],
@@ -77,16 +80,14 @@ export async function testRunSkb(run: ProgramRun, attr: ProgTestRunAttr): Promis
   const context = givenContext(attr, CONTEXT_SIZE);
   const given = context && new DataView(context.buffer);
   const field = (offset: number) => given?.getUint32(offset, true) ?? 0;
-  const end = field(layout.SkbFrame_dataEnd);
-  if (end > length) refuse(`data_end of the context is ${end}, but the data has ${length} bytes`);
-  if (field(layout.SkbFrame_data) || field(layout.SkbFrame_dataMeta)) refuse('data and data_meta must be 0');
-  const linear = Math.min(end === 0 ? length : Math.max(end, ETHERNET_HEADER), MOST_LINEAR);
-  if (linear < length)
-    refuse(`the packet has ${length} bytes, ${linear} in one piece: fragments are not available yet`);
+  if (length > MOST_LINEAR) {
+    refuse(`the packet has ${length} bytes, of which a page holds ${MOST_LINEAR}: Linux takes no more here`);
+  }
   const ifindex = Math.max(field(layout.SkbFrame_ifindex), LOOPBACK);
   if (!run.hasDevice(ifindex)) {
     refuse(`there is no device ${ifindex}`, Errno.ENODEV);
   }
+  checkHeader(dataIn);
   const link = classifiers.has(definition.type);
   if (context) checkContext(context, link ? length : length - ETHERNET_HEADER);
   await run.program.prepare(count);
@@ -95,6 +96,7 @@ export async function testRunSkb(run: ProgramRun, attr: ProgTestRunAttr): Promis
   const runtime = memory.runtime as unknown as SkbRuntime;
   runtime.skb_frame_init(frame, buffer, length, Number(link), Number(seesPackets.has(definition.type)));
   memory.setU32(frame + layout.SkbFrame_ifindex, ifindex);
+  clearCgroupStorage(run);
   if (context) takeOver(run, frame, context);
   try {
     const duration = execute(run, frame, count);
@@ -111,6 +113,23 @@ export async function testRunSkb(run: ProgramRun, attr: ProgTestRunAttr): Promis
   } finally {
     runtime.skb_frame_end(frame);
   }
+}
+
+/** What a program has for its cgroup begins anew with each test run. */
+function clearCgroupStorage({ memory, maps }: ProgramRun): void {
+  for (const { type, address } of maps) {
+    if (type !== MapType.CgroupStorage && type !== MapType.PercpuCgroupStorage) continue;
+    const values = memory.u32(address + layout.BpfMap_values);
+    memory.u8.fill(0, values, values + memory.u32(address + layout.BpfMap_length));
+  }
+}
+
+/** An IP packet has at least the whole header without options. */
+function checkHeader(packet: Uint8Array): void {
+  const protocol = ((packet[12] ?? 0) << 8) | (packet[13] ?? 0);
+  const header = protocol === ETH_P_IP ? IPV4_HEADER : protocol === ETH_P_IPV6 ? IPV6_HEADER : 0;
+  if (packet.length < ETHERNET_HEADER + header)
+    refuse(`the IP header is cut short after ${packet.length} bytes`);
 }
 
 /** What fits into a page beside the head room and what Linux keeps behind it. */

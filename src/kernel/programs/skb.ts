@@ -17,6 +17,9 @@ const frame: FrameShape = {
   objects: { from: layout.SkbFrame_keys, to: layout.SkbFrame_size },
 };
 
+/** Whether programs of this type see struct __sk_buff. */
+export const isSkbType = ({ context }: ProgramTypeDefinition): boolean => context.frame === frame;
+
 export const skbTypes: readonly ProgramTypeDefinition[] = [
   ProgType.SocketFilter,
   ProgType.SchedCls,
@@ -25,5 +28,7 @@ export const skbTypes: readonly ProgramTypeDefinition[] = [
   ProgType.LwtIn,
   ProgType.LwtOut,
   ProgType.LwtXmit,
-  ProgType.LwtSeg6local,
-].map((type) => define(type, frame, testRunSkb));
+]
+  .map((type) => define(type, frame, testRunSkb))
+  // Linux test-runs no such program.
+  .concat(define(ProgType.LwtSeg6local, frame));
