@@ -1,7 +1,7 @@
 // Recorded cases whose commands are not written yet. SKEP_PENDING=1 runs them all the same.
 
 const cases: readonly RegExp[] = [
-  /^(help-)?(feature|gen|iter|struct_ops)/,
+  /^(help-)?(iter|struct_ops)/,
   /^cgroup-show/,
   /^(maps-map|hello-btf)-list/,
   /^(hello|maps)-dump-jited(?!-file)/,
