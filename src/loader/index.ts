@@ -10,4 +10,12 @@ export { LoadedMap } from './map.js';
 export { kernelMapName } from './names.js';
 export { type PossibleType, possibleTypes } from './program-types.js';
 export { RefusedProgram } from './refused.js';
+export {
+  LoadedSkeleton,
+  OpenSkeleton,
+  Skeleton,
+  type SkeletonTypes,
+  type TypedMap,
+  type TypedVariable,
+} from './skeleton.js';
 export { findVariable, getVariable, resizeMap, setVariable } from './variables.js';

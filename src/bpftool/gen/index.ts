@@ -4,10 +4,13 @@ import type { CommandTable } from '../tool.js';
 import { helpCommand, SPEC_OPTIONS, usageText } from '../usage.js';
 import { minimizeCommand } from './min-core-btf.js';
 import { linkCommand } from './object.js';
+import { skeletonCommand, subskeletonCommand } from './skeleton.js';
 
 export const genCommands: CommandTable = {
   commands: [
     { name: 'object', run: linkCommand },
+    { name: 'skeleton', run: skeletonCommand },
+    { name: 'subskeleton', run: subskeletonCommand },
     { name: 'min_core_btf', run: minimizeCommand },
     helpCommand,
   ],
