@@ -11,9 +11,9 @@ export interface Element {
   value: Uint8Array | number;
 }
 
-/** Bytes and elements of one batch. */
+/** Bytes and elements of one batch. Text of more elements at once outlives the young generation of the heap. */
 const BATCH_BYTES = 1 << 20;
-const BATCH_ELEMENTS = 4096;
+const BATCH_ELEMENTS = 512;
 
 /** Elements, some at a time. Fails with the BpfError that stopped the walk. */
 export async function* elements(bpf: Bpf, map: Fd, info: MapInfo): AsyncGenerator<Element[]> {

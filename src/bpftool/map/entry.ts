@@ -158,10 +158,12 @@ export class EntryPrinter {
 /** Values with types are JSON in plain output too, always with line ends. */
 export const plainWriter = (tool: Tool): JsonWriter => new JsonWriter((text) => tool.print(text), true);
 
-/** `["0x01","0xff"]` */
+/** `["0x01","0xff"]`, the bytes in one go: a dump has many. */
 export function writeBytes(json: JsonWriter, bytes: Uint8Array): void {
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += (i === 0 ? '' : ',') + QUOTED_BYTES[bytes[i] as number];
   json.startArray();
-  for (const byte of bytes) json.raw(QUOTED_BYTES[byte] as string);
+  if (text !== '') json.raw(text);
   json.endArray();
 }
 
