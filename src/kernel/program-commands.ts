@@ -13,8 +13,8 @@ import type {
 import { BpfError, Errno } from '../bpf/errno.js';
 import { programTag } from '../isa/tag.js';
 import { boundDevice } from './attach/bound.js';
-import { withoutDeadBranches } from './dead-branches.js';
 import type { Descriptors } from './descriptors.js';
+import { forEngines } from './engine-form.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
 import { checkLoad, decodeAttr, refuseLoad } from './load-checks.js';
@@ -57,7 +57,7 @@ export class KernelPrograms {
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
     const maps = new Map<KernelMap, KernelMapObject>();
-    const runs = verdict?.facts ? withoutDeadBranches(insns, verdict.facts) : insns;
+    const runs = verdict?.facts ? forEngines(insns, definition, verdict.facts) : insns;
     const resolved = resolve(runs, machine.memory, (fd) => {
       const object = view.find(fd, 'map');
       if (object) maps.set(object.map, object);

@@ -170,8 +170,6 @@ function refused({ errno, message }: { errno: Errno; message: string }): Judgeme
     maxStatesPerInsn: 0,
     markRead: 0,
     contextSize: 0,
-    seen: () => false,
-    accessesContext: () => false,
     stackDepths: [],
     memory: 0,
     milliseconds: 0,

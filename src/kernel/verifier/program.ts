@@ -100,10 +100,6 @@ export interface Verdict {
   readonly markRead: number;
   /** Bytes of context, from its beginning, that it looks at. */
   readonly contextSize: number;
-  /** Whether the load or store at a slot is of the context. */
-  readonly accessesContext: (slot: number) => boolean;
-  /** Whether any path comes to the instruction at a slot. */
-  readonly seen: (slot: number) => boolean;
   /** Bytes of stack, by subprogram. */
   readonly stackDepths: readonly number[];
   /** Most bytes that the states took. */

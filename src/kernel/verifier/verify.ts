@@ -17,7 +17,7 @@ import { resolveLoads } from './resolve-imm64.js';
 import { factsOf } from './rewrites/facts.js';
 import { checkStackDepth } from './stack-depth.js';
 import { StackLiveness } from './stack-liveness.js';
-import { Mark, Rejection, type Subprog, Verifier } from './verifier.js';
+import { Rejection, type Subprog, Verifier } from './verifier.js';
 
 /** Decides whether Linux 6.18 would accept the program in this environment, and says it as Linux does. */
 export function verify(program: ProgramToVerify, environment: Environment): Verdict {
@@ -42,8 +42,6 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     maxStatesPerInsn: v.maxStatesPerInsn,
     markRead: v.longestMarkRead,
     contextSize: v.contextSize,
-    accessesContext: (slot) => v.pointerType.get(slot) === L.CTX,
-    seen: (slot) => ((v.marks[slot] as number) & Mark.SEEN) !== 0,
     stackDepths: v.subprogs.map(({ stackDepth }) => stackDepth),
     memory: v.d.peakBytes,
     ...(errno ? { at: v.insn } : { facts: factsOf(v) }),
@@ -61,8 +59,6 @@ const unknownType: Verdict = {
   maxStatesPerInsn: 0,
   markRead: 0,
   contextSize: 0,
-  seen: () => false,
-  accessesContext: () => false,
   stackDepths: [],
   memory: 0,
 };

@@ -1,0 +1,30 @@
+// The instructions of an accepted program as the engines get them, slot by slot where they were. Branches that always go one
+// way are jumps, and what no path comes to is an exit, so that nothing needs to make sense in it.
+
+import type { Instruction } from '../isa/instruction.js';
+import { rewriteContextAccesses } from './context-rewrites.js';
+import { withoutDeadBranches } from './dead-branches.js';
+import type { ProgramTypeDefinition } from './programs/definition.js';
+import { layout } from './verifier/domain.js';
+import type { RewriteFacts } from './verifier/rewrites/facts.js';
+import { Mark } from './verifier/verifier.js';
+
+const EXIT: Instruction = { opcode: 0x95, dst: 0, src: 0, offset: 0, imm: 0 };
+
+export function forEngines(
+  insns: readonly Instruction[],
+  definition: ProgramTypeDefinition,
+  facts: RewriteFacts,
+): Instruction[] {
+  const isSeen = (slot: number) => ((facts.marks[slot] ?? 0) & Mark.SEEN) !== 0;
+  const isContext = (slot: number) => facts.pointerType.get(slot) === layout.CTX;
+  const live = rewriteContextAccesses(withoutDeadBranches(insns, facts), definition, isContext);
+  let slot = 0;
+  return live.flatMap((insn) => {
+    const at = slot;
+    const isWide = insn.immHigh !== undefined;
+    slot += isWide ? 2 : 1;
+    if (isSeen(at)) return insn;
+    return isWide ? [EXIT, EXIT] : EXIT;
+  });
+}
