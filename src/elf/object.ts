@@ -16,7 +16,7 @@ import { readBtfMaps, readInitialSlots } from './maps.js';
 import { resolveTargets, type Targets } from './relocations.js';
 import { parseSectionName } from './sections.js';
 import type { CollectionSpec, ProgramSpec } from './spec.js';
-import { readStructOps, type StructOpsMember } from './struct-ops.js';
+import { readStructOps, readStructOpsVariables, type StructOpsMember } from './struct-ops.js';
 import { readArenaSection, readSectionMaps } from './variables.js';
 
 export interface ParseOptions {
@@ -74,6 +74,7 @@ function parse(bytes: Uint8Array): CollectionSpec {
   refuseDuplicates('program', programs);
 
   const kernelVersion = readVersion(elf);
+  const instances = readStructOpsVariables(elf, btf, functions);
   return {
     byteOrder: elf.littleEndian ? 'little' : 'big',
     license: readLicense(elf),
@@ -82,6 +83,7 @@ function parse(bytes: Uint8Array): CollectionSpec {
     maps: specs,
     variables: sections.variables,
     externs: externs.list,
+    ...(instances.length === 0 ? {} : { structOps: instances }),
     ...(btf === undefined ? {} : { btf }),
   };
 }

@@ -20,6 +20,8 @@ export interface CollectionSpec {
   variables: VariableSpec[];
   /** `.kconfig` and `.ksyms` externs, and what is declared and nowhere defined. */
   externs: ExternSpec[];
+  /** Instances of kernel structures that programs implement (`.struct_ops`, `.struct_ops.link`). */
+  structOps?: StructOpsSpec[];
   btf?: Btf;
 }
 
@@ -103,6 +105,22 @@ export interface MapSpec {
   initialSlots?: { index: number; kind: 'map' | 'program'; name: string }[];
   /** Set for section maps. */
   section?: { kind: 'data' | 'rodata' | 'bss' | 'kconfig'; contents: Uint8Array };
+}
+
+/** An instance of a kernel structure whose members are set to programs. It becomes a map of one element. */
+export interface StructOpsSpec {
+  name: string;
+  /** The structure as the object names it, flavor included. */
+  struct: string;
+  /** BTF type id of that. */
+  typeId: number;
+  /** What the variable holds; where a program stands, zero. */
+  contents: Uint8Array;
+  programs: { member: string; program: string }[];
+  /** Registered by a link (`.struct_ops.link`), otherwise by the update of the map. */
+  link: boolean;
+  /** False for `?.struct_ops`. */
+  autoload: boolean;
 }
 
 /** A global variable; its value is the bytes at `offset` in its section map's contents. */

@@ -8,6 +8,7 @@ import type { Btf } from '../btf/btf.js';
 import { describeSection, describeSymbol, type ElfFile, type ElfSection, RelocationType } from './file.js';
 import type { FunctionTable, ObjectFunction } from './functions.js';
 import { relocationSections } from './relocations.js';
+import type { StructOpsSpec } from './spec.js';
 
 /** A member of a structure of function pointers, by the names that the object gives them. */
 export interface StructOpsMember {
@@ -56,4 +57,46 @@ function memberAt(btf: Btf, section: string, offset: number): StructOpsMember | 
   if (struct.kind !== 'STRUCT') return undefined;
   const member = struct.members.find(({ bitOffset }) => bitOffset === (offset - place.offset) * 8);
   return member === undefined ? undefined : { struct: struct.name, member: member.name };
+}
+
+/** The variables themselves: instances of kernel structures, which the loader makes maps of. */
+export function readStructOpsVariables(
+  elf: ElfFile,
+  btf: Btf | undefined,
+  functions: FunctionTable,
+): StructOpsSpec[] {
+  return elf.sections.filter(isStructOps).flatMap((section) => {
+    // Without types nothing says what it holds, and its programs cannot be loaded either.
+    const id = btf?.findByName(section.name, 'DATASEC');
+    const datasec = id === undefined ? undefined : btf?.type(id);
+    if (btf === undefined || datasec?.kind !== 'DATASEC') return [];
+    const contents = elf.contents(section);
+    const relocations = relocationSections(elf)
+      .filter(({ target }) => target === section)
+      .flatMap(({ section: table }) => elf.relocations(table));
+    return datasec.vars.map(({ type, offset, size }) => {
+      const variable = btf.type(type);
+      const struct = variable.kind === 'VAR' ? btf.type(btf.skipModifiers(variable.type)) : variable;
+      const where = `struct_ops '${variable.name}'`;
+      if (struct.kind !== 'STRUCT') throw new SkepError(`is a ${struct.kind}, not a struct`, { where });
+      if (offset + size > contents.length || struct.size > size) {
+        throw new SkepError(`its ${struct.size} bytes are not in ${section.name}`, { where });
+      }
+      const programs = relocations.flatMap(({ offset: at, symbol }) => {
+        if (at < offset || at >= offset + size) return [];
+        const member = struct.members.find(({ bitOffset }) => bitOffset === (at - offset) * 8);
+        const fn = functions.at(symbol.section, symbol.value / 8);
+        return member && fn ? [{ member: member.name, program: fn.name }] : [];
+      });
+      return {
+        name: variable.name,
+        struct: struct.name,
+        typeId: struct.id,
+        contents: contents.slice(offset, offset + struct.size),
+        programs,
+        link: section.name.endsWith('.link'),
+        autoload: !section.name.startsWith('?'),
+      };
+    });
+  });
 }
