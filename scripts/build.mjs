@@ -78,8 +78,10 @@ const bundleCommand = async (dist) => {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    // What the real kernel needs is loaded only there.
-    external: ['koffi'],
+    // The packages' ES modules, where they have some.
+    mainFields: ['module', 'main'],
+    // What the real kernel needs is loaded only there, and what draws and takes apart only when somebody wants to see.
+    external: ['koffi', 'wabt', 'iced-x86', '@viz-js/viz', '@resvg/resvg-wasm'],
     // What is large and made (the kernel's types, the WebAssembly modules) is in the package once, as the library's.
     plugins: [
       {

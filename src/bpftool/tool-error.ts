@@ -9,8 +9,8 @@ export const statusOfErrno = (errno: number): number => -errno & 0xff;
 /** Ends a command with a message (`Error: ...`, or `{"error": ...}`) and an exit status. */
 export class ToolError extends Error {
   readonly status: number;
-  constructor(message: string, status: number = FAILED) {
-    super(message);
+  constructor(message: string, status: number = FAILED, options?: ErrorOptions) {
+    super(message, options);
     this.name = new.target.name;
     this.status = status;
   }

@@ -7,14 +7,16 @@ import type { KernelNames } from './verifier/rewrites/names.js';
 import { helperSymbols } from './verifier/rewrites/symbols.js';
 import { kfuncs } from './verifier/tables/kfuncs.js';
 
-/** Where the kernel's code begins, and the functions of programs. */
+/** Where the kernel's code begins. */
 const TEXT = 0xffffffff81000000n;
-const PROGRAMS = 0xffffffffa0000000n;
+/** Bytes from one function to the next. */
+const FUNCTION = 64n;
+/** Where programs begin, how far the functions of one are from each other, and how far programs are. */
+const PROGRAMS = 0xffffa00000000000n;
+const OF_PROGRAM = 1n << 20n;
+const PROGRAM = 1n << 28n;
 /** Where its data lies that programs are given the address of. */
 const DATA = 0xffffffff82000000n;
-/** Bytes from one function to the next, and of all functions of a program. */
-const FUNCTION = 64n;
-const PROGRAM = 0x10000n;
 
 /** What helpers and map types do not name. */
 const others: readonly string[] = [
@@ -47,7 +49,7 @@ export const kernelNames: KernelNames = {
 
 /** Where a function of a program would lie. */
 export const functionAddress = (program: number, number: number): bigint =>
-  PROGRAMS + BigInt(program) * PROGRAM + BigInt(number) * FUNCTION;
+  PROGRAMS + BigInt(program) * PROGRAM + BigInt(number) * OF_PROGRAM;
 
 /** A symbol as /proc/kallsyms has it. */
 export interface KernelSymbol {
