@@ -5,6 +5,7 @@ import type { Bpf, Fd, FileEntry, ObjKind, ProgInfo } from '../bpf/bpf.js';
 import { BpfError, Errno, errnoMessage } from '../bpf/errno.js';
 import { Btf } from '../btf/btf.js';
 import type { Arguments } from './arguments.js';
+import { IdTable } from './id-table.js';
 import { parseUnsigned32 } from './number.js';
 import type { Tool } from './tool.js';
 import { FAILED, statusOfErrno, ToolError } from './tool-error.js';
@@ -340,8 +341,8 @@ export async function pinnedPaths(
   tool: Tool,
   kind: 'prog' | 'map' | 'link',
 ): Promise<ReadonlyMap<number, readonly string[]>> {
-  const paths = new Map<number, string[]>();
-  if (!tool.options.bpffs) return paths;
+  const paths = new IdTable<string>();
+  if (!tool.options.bpffs) return paths.lists;
   const bpf = await tool.bpf;
   const idOf = async (fd: Fd): Promise<number> => {
     if (kind === 'prog') return (await bpf.progInfo(fd)).id;
@@ -353,8 +354,7 @@ export async function pinnedPaths(
       try {
         const fd = await bpf.objGet(path);
         await withFds(bpf, [fd], async () => {
-          const id = await idOf(fd);
-          paths.set(id, [...(paths.get(id) ?? []), path]);
+          paths.append(await idOf(fd), path);
         });
       } catch (error) {
         // Gone meanwhile, or not ours to read.
@@ -362,7 +362,7 @@ export async function pinnedPaths(
       }
     }
   }
-  return paths;
+  return paths.lists;
 }
 
 /** Processes that hold an object by descriptors. */

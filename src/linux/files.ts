@@ -6,8 +6,8 @@ import {
   constants,
   linkSync,
   mkdirSync,
+  opendirSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmdirSync,
@@ -33,6 +33,18 @@ function file<T>(command: string, path: string, body: () => T): T {
   }
 }
 
+/** In the kernel's order: readdir would sort them. */
+function namesIn(path: string): string[] {
+  const names: string[] = [];
+  const directory = opendirSync(path);
+  try {
+    for (let entry = directory.readSync(); entry; entry = directory.readSync()) names.push(entry.name);
+  } finally {
+    directory.closeSync();
+  }
+  return names;
+}
+
 export class LinuxFiles implements FileCommands {
   readonly #pins: LinuxPins;
 
@@ -46,7 +58,7 @@ export class LinuxFiles implements FileCommands {
   }
 
   async fileList(path: string): Promise<FileEntry[]> {
-    const names = file('readdir', path, () => readdirSync(path));
+    const names = file('readdir', path, () => namesIn(path));
     const pins = await this.#mayBePinned(path);
     const entries: FileEntry[] = [];
     for (const name of names) {

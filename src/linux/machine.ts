@@ -1,9 +1,10 @@
 // What Linux says of itself in files rather than through bpf(2).
 
 import { readFileSync } from 'node:fs';
-import { release, uptime } from 'node:os';
+import { release } from 'node:os';
 import { gunzipSync } from 'node:zlib';
 import { SkepError } from '../base/error.js';
+import { Clock, type Native } from './native.js';
 
 /** The number of CPUs in a list such as `0-3,8`. */
 export function countCpus(list: string): number {
@@ -29,8 +30,8 @@ export function fdinfo(fd: number, name: string): number | undefined {
 }
 
 /** Seconds since the epoch of a moment in nanoseconds since the machine started (CLOCK_BOOTTIME). */
-export const wallClock = (sinceBoot: bigint): number =>
-  Math.round(Date.now() / 1000 - uptime() + Number(sinceBoot) / 1e9);
+export const wallClock = ({ clock }: Native, sinceBoot: bigint): number =>
+  Number((clock(Clock.Real) - clock(Clock.Boot) + sinceBoot) / 1_000_000_000n);
 
 /** A setting of the kernel by its name (`net.core.bpf_jit_enable`); undefined when it is not there or not for this user. */
 export function sysctl(name: string): string | undefined {

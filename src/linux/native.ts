@@ -70,10 +70,16 @@ export interface Native {
   mmap(fd: number, offset: number, length: number, writable: boolean): Mapping | number;
   /** Waits in a thread of its own; `fds` is struct pollfd[], `timeout` in milliseconds. */
   poll(fds: Uint8Array, count: number, timeout: number): Promise<number>;
+  /** What a clock of clock_gettime(2) shows, in nanoseconds. */
+  clock(id: Clock): bigint;
   /** Bytes. */
   readonly pageSize: number;
   readonly address: AddressOf;
 }
+
+/** `Boot` goes on while the machine sleeps. */
+export const Clock = { Real: 0, Boot: 7 } as const;
+export type Clock = (typeof Clock)[keyof typeof Clock];
 
 /** Shared memory. After `unmap` nobody may touch the bytes. */
 export interface Mapping {
@@ -135,6 +141,7 @@ function open(): Native {
   const munmap = libc.func('int munmap(void *address, size_t length)');
   const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
   const getpagesize = libc.func('int getpagesize()');
+  const clockGettime = libc.func('int clock_gettime(int clock, void *time)');
   const checked = (result: number): number => (result < 0 ? -koffi.errno() : result);
   /** Closed with the process's other descriptors when it starts another program. */
   const PERF_FLAG_FD_CLOEXEC = 8;
@@ -171,6 +178,11 @@ function open(): Native {
           else resolve(result < 0 ? -koffi.errno() : result);
         });
       }),
+    clock(id) {
+      const time = new BigInt64Array(2);
+      clockGettime(id, time);
+      return (time[0] ?? 0n) * 1_000_000_000n + (time[1] ?? 0n);
+    },
     pageSize: getpagesize(),
     address: (bytes) => (bytes.length === 0 ? 0n : koffi.address(bytes)),
   };

@@ -146,7 +146,7 @@ export class LinuxPrograms implements ProgCommands {
       // Another thread may have bound one more in between.
       mapIds: [...ids.subarray(0, info.u32('nr_map_ids'))],
       btfId: info.u32('btf_id'),
-      loadedAt: wallClock(info.u64('load_time')),
+      loadedAt: wallClock(this.#session.native, info.u64('load_time')),
       uid: info.u32('created_by_uid'),
       memlock: fdinfo(fd, 'memlock') ?? 0,
       verifiedInsns: info.u32('verified_insns'),

@@ -3,6 +3,7 @@
 import type { Bpf, BtfInfo, Fd } from '../../bpf/bpf.js';
 import { MapFlag } from '../../bpf/types.js';
 import type { Arguments } from '../arguments.js';
+import { IdTable } from '../id-table.js';
 import { parseUnsigned32 } from '../number.js';
 import { allIds, closeAll, fdOfId, type Holder, holders, kernelError, withFds } from '../objects.js';
 import type { Tool } from '../tool.js';
@@ -61,28 +62,28 @@ async function surroundings(tool: Tool): Promise<Surroundings> {
   return { progs, maps, holders: await holders(tool, 'btf') };
 }
 
-/** Which objects have types in a BTF object: the highest id first. */
+/** Which objects have types in a BTF object. */
 async function users(
   bpf: Bpf,
   what: string,
   ids: AsyncIterable<number>,
   open: (id: number) => Promise<Fd>,
   btfIdOf: (fd: Fd) => Promise<number>,
-): Promise<Map<number, number[]>> {
-  const found = new Map<number, number[]>();
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  const found = new IdTable<number>();
   for await (const id of ids) {
     const fd = await fdOfId(open, id, what);
     if (fd === undefined) continue;
     try {
       const btfId = await btfIdOf(fd);
-      if (btfId !== 0) found.set(btfId, [id, ...(found.get(btfId) ?? [])]);
+      if (btfId !== 0) found.append(btfId, id);
     } catch (error) {
       throw kernelError(error, `can't get ${what} info`);
     } finally {
       await closeAll(bpf, [fd]);
     }
   }
-  return found;
+  return found.lists;
 }
 
 async function show(tool: Tool, btf: Fd, around: Surroundings): Promise<void> {

@@ -46,9 +46,8 @@ export class FileTree {
     const node = paths.find(path);
     if (!(node instanceof Directory)) return paths.fail(Errno.ENOTDIR, path);
     paths.demand(node, Access.Read, path);
-    return [...node.children]
-      .map(([name, { kind }]) => ({ name, kind }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    // Linux puts what is new in front.
+    return [...node.children].map(([name, { kind }]) => ({ name, kind })).reverse();
   }
 
   stat(task: Task, path: string): FileStat {
