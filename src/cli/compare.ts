@@ -16,7 +16,7 @@ import { readPackets } from '../pcap/reader.js';
 import { chooseProgram, loadedWith, objectName } from './choose.js';
 import { comparisonText } from './compare-text.js';
 import { fail, UsageError } from './errors.js';
-import { kernelFacts, openRealKernel } from './kernels.js';
+import { openRealKernel } from './kernels.js';
 import { Progress } from './progress.js';
 import { applySettings, parseSetting } from './settings.js';
 import { toJson } from './values.js';
@@ -70,7 +70,6 @@ async function compareObject(object: string, options: CompareCommandOptions): Pr
   const emulated = new EmulatedKernel({ engine: options.engine, cpus: await real.kernel.possibleCpus() });
   const capture = new Capture(options.pcap, options.count ?? Number.POSITIVE_INFINITY);
   const settled: CompareOptions = {
-    ...kernelFacts(spec),
     name: objectName(object),
     programs: loadedWith(spec, program),
     program: program.name,

@@ -3,11 +3,8 @@
 import { release } from 'node:os';
 import { SkepError } from '../base/error.js';
 import type { TraceEvent } from '../bpf/bpf.js';
-import { Btf } from '../btf/btf.js';
-import type { CollectionSpec } from '../elf/spec.js';
 import { pinToCpu } from '../linux/affinity.js';
-import { kernelConfig, LinuxKernel, readKernelBtf } from '../linux/index.js';
-import type { KernelFacts } from '../loader/externs.js';
+import { LinuxKernel } from '../linux/index.js';
 import { UsageError } from './errors.js';
 
 /** The kernel that this process runs on, its thread kept on one CPU. */
@@ -60,29 +57,4 @@ function exitOn(statuses: Partial<Record<NodeJS.Signals, number>>): Disposable {
       for (const remove of handlers) remove();
     },
   };
-}
-
-/** As /proc/config.gz has it: only texts are in quotes. */
-const quoted = (value: string): string => (/^([ymn]|-?\d+|0x[0-9a-f]+)$/i.test(value) ? value : `"${value}"`);
-
-/** What an object asks of the running kernel: its version, its settings and its types where the object refers to them. */
-export function kernelFacts(spec: CollectionSpec): Partial<KernelFacts> {
-  const facts: Partial<KernelFacts> = { kernelVersion: release() };
-  if (spec.externs.some(({ section }) => section === '.kconfig')) {
-    const settings = [...(kernelConfig() ?? [])];
-    facts.kconfig = settings.map(([name, value]) => `${name}=${quoted(value)}`).join('\n');
-  }
-  const needed =
-    spec.externs.some(({ section }) => section === '.ksyms') ||
-    spec.programs.some(
-      ({ coreRelocations, attachTo }) => coreRelocations.length > 0 || attachTo !== undefined,
-    );
-  if (!needed) return facts;
-  try {
-    return { ...facts, kernelBtf: Btf.parse(new Uint8Array(readKernelBtf())) };
-  } catch (error) {
-    if (!(error instanceof SkepError)) throw error;
-    // The loader says which program cannot do without.
-    return facts;
-  }
 }

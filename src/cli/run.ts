@@ -90,7 +90,6 @@ export async function run(object: string, options: RunCommandOptions): Promise<v
   await using collection = await load(spec, kernel, {
     name: objectName(object),
     programs: loadedWith(spec, program),
-    ...(release === undefined ? {} : (await import('./kernels.js')).kernelFacts(spec)),
   });
 
   const limit = options.allEntries || options.json ? Number.POSITIVE_INFINITY : MAX_ENTRIES;

@@ -14,12 +14,13 @@ import { Collection, closeAll, LoadedProgram } from './collection.js';
 import { type KernelFacts, kernelVersionCode } from './externs.js';
 import { functionInfo, lineInfo, resolveInstructions } from './instructions.js';
 import { kernelBtfBytes } from './kernel-btf.js';
+import { kernelFacts } from './kernel-facts.js';
 import { LoadedMap } from './map.js';
 import { createMaps, fillSlots, type Track } from './maps.js';
 import { kernelName } from './names.js';
 import { RefusedProgram } from './refused.js';
 
-/** What a load may be told beside the spec. */
+/** What a load may be told beside the spec. What is not told of the kernel, it is asked. */
 export interface LoadOptions extends Partial<KernelFacts> {
   /** The object's name, which begins the names of its sections' maps: `firewall` for firewall.bpf.o. */
   name?: string;
@@ -40,7 +41,7 @@ export interface LoadOptions extends Partial<KernelFacts> {
   pinDirectory?: string;
 }
 
-/** What the emulated kernel is, and what is assumed of a kernel that nothing is said about. */
+/** What is assumed of a kernel that does not say which it is. */
 const KERNEL_VERSION = '6.18.0';
 
 /**
@@ -52,14 +53,16 @@ export async function load(
   kernel: Bpf,
   options: LoadOptions = {},
 ): Promise<Collection> {
-  const { name = '', kernelVersion = KERNEL_VERSION, logLevel = 0 } = options;
+  const { name = '', logLevel = 0 } = options;
   if (spec.byteOrder !== 'little') {
     throw new SkepError('this object is big-endian, and the kernel is little-endian', {
       where: name,
       hint: 'Compile with -target bpfel.',
     });
   }
-  const facts: KernelFacts = { ...options, kernelVersion };
+  const asked = await kernelFacts(kernel, spec, options);
+  const kernelVersion = options.kernelVersion ?? asked.kernelVersion ?? KERNEL_VERSION;
+  const facts: KernelFacts = { ...options, ...asked, kernelVersion };
   const wanted = selectPrograms(spec, options.programs);
   const fds: Fd[] = [];
   const track: Track = (fd) => {

@@ -28,7 +28,8 @@ export function mapName(map: MapSpec, objectName: string): string {
 }
 
 /** The file name of a map that is pinned: a bpf file system takes no dots. */
-export const pinName = (map: MapSpec, objectName: string): string => mapName(map, objectName).replaceAll('.', '_');
+export const pinName = (map: MapSpec, objectName: string): string =>
+  mapName(map, objectName).replaceAll('.', '_');
 
 /** Names for an error message, the first few of them: `a, b, c and 4 more`. */
 export function listNames(names: readonly string[]): string {

@@ -1,11 +1,9 @@
 // The emulated kernel and that of this machine agree on every example and on every object among the fixtures.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ProgType } from '../../src/bpf/types.js';
-import { Btf } from '../../src/btf/index.js';
 import { type CompareOptions, compare, type Difference } from '../../src/compare/index.js';
 import type { CollectionSpec } from '../../src/elf/index.js';
 import { missingKernel, needs } from '../require.js';
@@ -139,16 +137,10 @@ needs('the emulated kernel and Linux', missingKernel(), 'SKEP_REQUIRE_KERNEL', (
     ]);
   });
 
-  const facts: Pick<CompareOptions, 'kernelVersion' | 'kernelBtf'> = { kernelVersion: release() };
-  beforeAll(() => {
-    facts.kernelBtf = Btf.parse(new Uint8Array(readFileSync('/sys/kernel/btf/vmlinux')));
-  });
-
   test.each(cases)('agree on $object, $name', async ({ name, type, spec }) => {
     using both = await bothKernels();
     const inputs = type === ProgType.Xdp ? (await traffic()).slice(0, 100) : [];
     const { differences, load, runs, notRun } = await compare(spec, both.emulated, both.linux, {
-      ...facts,
       programs: together(spec, name),
       program: name,
       inputs,

@@ -156,7 +156,7 @@ const protocols: Readonly<Record<string, readonly number[]>> = {
   'an 802.3 length': [0x00, 0x26, 0x42, 0x42, 0x03],
 };
 
-const framesOf = (protocol: readonly number[]): Uint8Array[] =>
+const framesOf = (protocol: readonly number[]): Uint8Array<ArrayBuffer>[] =>
   frames.map((frame) => {
     const own = frame.slice();
     own.fill(0, 12);

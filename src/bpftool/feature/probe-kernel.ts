@@ -5,7 +5,7 @@ import type { Bpf, Fd, MapCreateAttr, ProgLoadAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { AttachType, MapFlag, MapType, ProgFlag, ProgType } from '../../bpf/types.js';
 import { kernelVersionCode } from '../../loader/externs.js';
-import { kernelRelease } from '../kernel-facts.js';
+import { kernelRelease } from '../../loader/kernel-facts.js';
 import { withFds } from '../objects.js';
 
 const insn = (opcode: number, registers: number, offset: number, imm: number): Uint8Array => {

@@ -2,8 +2,8 @@
 
 import { helperNames } from '../../bpf/helpers.js';
 import { MapType, mapTypeName, ProgType, progTypeName } from '../../bpf/types.js';
+import { kernelConfig, kernelFile } from '../../loader/kernel-facts.js';
 import type { Arguments } from '../arguments.js';
-import { kernelConfig, kernelFile } from '../kernel-facts.js';
 import type { Tool } from '../tool.js';
 import { ToolError } from '../tool-error.js';
 import { CONFIG_OPTIONS, SYSCTLS } from './config.js';

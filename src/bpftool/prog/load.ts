@@ -11,7 +11,6 @@ import { type Collection, type LoadedProgram, load, RefusedProgram } from '../..
 import { mapName, pinName } from '../../loader/names.js';
 import type { Arguments } from '../arguments.js';
 import { FileError } from '../host.js';
-import { kernelFacts } from '../kernel-facts.js';
 import { parseUnsigned32 } from '../number.js';
 import { checkPinDirectory, checkPinPath, closeAll, takeMap } from '../objects.js';
 import type { Tool } from '../tool.js';
@@ -242,7 +241,7 @@ async function loadObject(
   const logs: string[] = [];
   try {
     const collection = await load(spec, bpf, {
-      ...(await kernelFacts(bpf, spec, custom)),
+      ...(custom === undefined ? {} : { kernelBtf: custom }),
       name: objectName(file),
       existingMaps: replacements(spec, request),
       ...(device === undefined ? {} : { device }),

@@ -4,8 +4,8 @@ import { SkepError } from '../base/error.js';
 import type { Bpf } from '../bpf/bpf.js';
 import { BpfError } from '../bpf/errno.js';
 import { Btf } from '../btf/btf.js';
-import type { CollectionSpec } from '../elf/spec.js';
-import type { KernelFacts } from '../loader/externs.js';
+import type { CollectionSpec, ExternSpec } from '../elf/spec.js';
+import type { KernelFacts } from './externs.js';
 
 /** A file of the kernel, or undefined when it cannot be read. */
 export async function kernelFile(bpf: Bpf, path: string): Promise<Uint8Array | undefined> {
@@ -48,31 +48,62 @@ export async function kernelBtf(bpf: Bpf): Promise<Btf | undefined> {
   return file && Btf.parse(file);
 }
 
+const WHOLE_LINE = /^([0-9a-f]+) \S (\S+)/;
+
+/** Addresses of the kernel's own symbols, those of modules left out; undefined when it does not tell them. */
+async function kernelSymbols(bpf: Bpf): Promise<ReadonlyMap<string, bigint> | undefined> {
+  const file = await kernelFile(bpf, '/proc/kallsyms');
+  if (file === undefined) return undefined;
+  const symbols = new Map<string, bigint>();
+  for (const line of text(file).split('\n')) {
+    const [, address, name] = WHOLE_LINE.exec(line) ?? [];
+    if (address === undefined || name === undefined || line.includes('\t')) continue;
+    if (!symbols.has(name)) symbols.set(name, BigInt(`0x${address}`));
+  }
+  return symbols;
+}
+
+const isSymbol = ({ section }: ExternSpec): boolean => section === '.ksyms';
+
+/** Whether some part of the object is written for the types of a kernel. */
+const refersToTypes = (spec: CollectionSpec): boolean =>
+  spec.externs.some(isSymbol) ||
+  spec.programs.some(
+    ({ coreRelocations, attachTo, structOps }) =>
+      coreRelocations.length > 0 || attachTo !== undefined || structOps !== undefined,
+  );
+
+/** Externs without a type, which are addresses. */
+const untyped = (spec: CollectionSpec, extern: ExternSpec): boolean =>
+  isSymbol(extern) &&
+  !extern.isFunction &&
+  (spec.btf === undefined || spec.btf.kind(spec.btf.skipModifiers(extern.typeId)) === 'VOID');
+
 /**
- * What an object asks of the kernel: its version, its settings and its types where the object refers to them. `customBtf`
- * stands for the kernel's types where members of structures are looked up.
+ * What an object asks of the kernel: its version, its settings, its types and symbols, each where the object refers to it and
+ * `known` does not say it already.
  */
 export async function kernelFacts(
   bpf: Bpf,
   spec: CollectionSpec,
-  customBtf: Btf | undefined,
+  known: Partial<KernelFacts> = {},
 ): Promise<Partial<KernelFacts>> {
   const facts: Partial<KernelFacts> = {};
-  const release = await kernelRelease(bpf);
-  if (release !== undefined) facts.kernelVersion = release;
-  if (spec.externs.some(({ section }) => section === '.kconfig')) {
+  if (known.kernelVersion === undefined) {
+    const release = await kernelRelease(bpf);
+    if (release !== undefined) facts.kernelVersion = release;
+  }
+  if (known.kconfig === undefined && spec.externs.some(({ section }) => section === '.kconfig')) {
     const config = await kernelConfig(bpf);
     if (config !== undefined) facts.kconfig = config;
   }
-  const needed =
-    spec.externs.some(({ section }) => section === '.ksyms') ||
-    spec.programs.some(
-      ({ coreRelocations, attachTo }) => coreRelocations.length > 0 || attachTo !== undefined,
-    ) ||
-    spec.programs.some(({ structOps }) => structOps !== undefined);
-  if (!needed) return facts;
+  if (known.symbols === undefined && spec.externs.some((extern) => untyped(spec, extern))) {
+    const symbols = await kernelSymbols(bpf);
+    if (symbols !== undefined) facts.symbols = symbols;
+  }
+  if (known.kernelBtf !== undefined || !refersToTypes(spec)) return facts;
   try {
-    const btf = customBtf ?? (await kernelBtf(bpf));
+    const btf = await kernelBtf(bpf);
     return btf === undefined ? facts : { ...facts, kernelBtf: btf };
   } catch (error) {
     // The loader says which program cannot do without.
