@@ -81,7 +81,7 @@ const bundleCommand = async (dist) => {
     // The packages' ES modules, where they have some.
     mainFields: ['module', 'main'],
     // What the real kernel needs is loaded only there, and what draws and takes apart only when somebody wants to see.
-    external: ['koffi', 'wabt', 'iced-x86', '@viz-js/viz', '@resvg/resvg-wasm'],
+    external: ['koffi', 'wabt', 'iced-x86', '@viz-js/viz', '@resvg/resvg-js'],
     // What is large and made (the kernel's types, the WebAssembly modules) is in the package once, as the library's.
     plugins: [
       {

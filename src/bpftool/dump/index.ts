@@ -2,6 +2,7 @@
 
 export { dumpVisual } from './graph.js';
 export { dumpJited } from './jited.js';
+export { drawPng, drawSvg } from './picture.js';
 export { type DumpedProgram, readProgram } from './program.js';
 export { KernelSymbols } from './symbols.js';
 export { type DumpOptions, dumpXlated, type Listing } from './xlated.js';

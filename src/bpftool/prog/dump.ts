@@ -3,7 +3,16 @@
 import type { Bpf, Fd } from '../../bpf/bpf.js';
 import { BpfError, errnoMessage } from '../../bpf/errno.js';
 import type { Arguments } from '../arguments.js';
-import { type DumpedProgram, dumpVisual, dumpXlated, type Listing, readProgram } from '../dump/index.js';
+import {
+  type DumpedProgram,
+  drawPng,
+  drawSvg,
+  dumpJited,
+  dumpVisual,
+  dumpXlated,
+  type Listing,
+  readProgram,
+} from '../dump/index.js';
 import { FileError } from '../host.js';
 import { fullProgName, takeProgs, withFds } from '../objects.js';
 import type { Tool } from '../tool.js';
@@ -16,11 +25,16 @@ interface DumpRequest {
   opcodes: boolean;
   linum: boolean;
   visual: boolean;
+  /** The files that the graph is drawn into. */
+  svg: string | undefined;
+  png: string | undefined;
 }
 
 export async function dumpProgs(tool: Tool, args: Arguments): Promise<void> {
   const mode = args.take('jited') ? 'jited' : args.take('xlated') ? 'xlated' : undefined;
-  if (mode === undefined) throw new ToolError(`expected 'xlated' or 'jited', got: ${args.next()}`);
+  if (mode === undefined) {
+    throw new ToolError(`expected 'xlated' or 'jited', got: ${args.peek ?? '(null)'}`);
+  }
   if (args.left < 2) throw new UsageRequest();
   const bpf = await tool.bpf;
   const fds = await takeProgs(tool, args);
@@ -29,7 +43,9 @@ export async function dumpProgs(tool: Tool, args: Arguments): Promise<void> {
     if (request.file !== undefined && (request.opcodes || request.visual || request.linum)) {
       throw new ToolError("'file' is not compatible with 'opcodes', 'visual', or 'linum'");
     }
-    if (tool.json && request.visual) throw new ToolError("'visual' is not compatible with JSON output");
+    const drawn = request.svg !== undefined || request.png !== undefined;
+    if (tool.json && request.visual && !drawn)
+      throw new ToolError("'visual' is not compatible with JSON output");
     if (fds.length > 1) tool.json?.startArray();
     for (const [at, fd] of fds.entries())
       await dumpOne(tool, bpf, fd, request, fds.length > 1, at + 1 < fds.length);
@@ -38,7 +54,15 @@ export async function dumpProgs(tool: Tool, args: Arguments): Promise<void> {
 }
 
 function takeOptions(args: Arguments, mode: DumpRequest['mode'], several: boolean): DumpRequest {
-  const request: DumpRequest = { mode, file: undefined, opcodes: false, linum: false, visual: false };
+  const request: DumpRequest = {
+    mode,
+    file: undefined,
+    opcodes: false,
+    linum: false,
+    visual: false,
+    svg: undefined,
+    png: undefined,
+  };
   const onlyOne = (): void => {
     if (several) throw new ToolError('several programs matched');
   };
@@ -52,6 +76,10 @@ function takeOptions(args: Arguments, mode: DumpRequest['mode'], several: boolea
     } else if (args.take('visual')) {
       onlyOne();
       request.visual = true;
+    } else if (request.visual && (args.peek === '--svg' || args.peek === '--png')) {
+      const form = args.next() === '--svg' ? 'svg' : 'png';
+      if (args.left === 0) throw new ToolError('expected file path');
+      request[form] = args.next();
     } else if (args.take('linum')) {
       request.linum = true;
     } else {
@@ -111,7 +139,7 @@ async function dump(tool: Tool, program: DumpedProgram, request: DumpRequest): P
     return;
   }
   if (mode === 'xlated' && request.visual) {
-    tool.print(dumpVisual(program, request));
+    await graph(tool, dumpVisual(program, request), request);
     return;
   }
   const listing = await listingOf(program, request);
@@ -119,12 +147,18 @@ async function dump(tool: Tool, program: DumpedProgram, request: DumpRequest): P
   else tool.print(listing.text());
 }
 
-async function listingOf(program: DumpedProgram, request: DumpRequest): Promise<Listing> {
-  if (request.mode === 'xlated') return dumpXlated(program, request);
-  throw new ToolError('error retrieving jit dump: machine code of this kernel cannot be disassembled here');
+/** The graph as text, or drawn into files. */
+async function graph(tool: Tool, dot: string, { svg, png }: DumpRequest): Promise<void> {
+  if (svg !== undefined) await writeOut(tool, svg, await drawSvg(dot));
+  if (png !== undefined) await writeOut(tool, png, await drawPng(dot));
+  if (svg === undefined && png === undefined) tool.print(dot);
+  else tool.done();
 }
 
-async function writeOut(tool: Tool, file: string, bytes: Uint8Array): Promise<void> {
+const listingOf = async (program: DumpedProgram, request: DumpRequest): Promise<Listing> =>
+  request.mode === 'xlated' ? dumpXlated(program, request) : dumpJited(program, request);
+
+async function writeOut(tool: Tool, file: string, bytes: Uint8Array | string): Promise<void> {
   try {
     await tool.host.writeFile(file, bytes);
   } catch (error) {
