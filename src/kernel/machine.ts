@@ -2,12 +2,13 @@
 // output, the settings.
 
 import { SkepError } from '../base/error.js';
-import type { Fd, TraceEvent } from '../bpf/bpf.js';
+import type { Fd } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { makeTree } from './fs/layout.js';
 import type { FileTree } from './fs/tree.js';
 import { type HostCall, helperById, helpers, packedArgs } from './helpers/index.js';
 import { Installer } from './install.js';
+import { KernelLog, LogLevel } from './kernel-log.js';
 import { LOAD } from './load-checks.js';
 import type { MapSurroundings } from './maps/index.js';
 import { KernelMemory, layout } from './memory/memory.js';
@@ -17,8 +18,10 @@ import type { EmulatedKernelOptions, Safety } from './options.js';
 import type { KernelProgram } from './program.js';
 import { FrameArena } from './programs/frames.js';
 import { KernelSettings } from './settings.js';
+import { TraceBuffer } from './trace-buffer.js';
 
 const DEFAULT_BUDGET = 100_000_000;
+const JIT_WARNING = 'bpf_jit_enable = 2 was set! NEVER use this in production, only for JIT debugging!';
 
 /** Who runs a program or gives a command. */
 export interface Task {
@@ -59,7 +62,9 @@ export class KernelMachine {
   readonly surroundings: MapSurroundings = {
     hasDevice: (ifindex) => this.devices.byIndex(ifindex) !== undefined,
   };
-  readonly #listeners = new Set<(event: TraceEvent) => void>();
+  /** What programs print. */
+  readonly tracing = new TraceBuffer();
+  readonly log: KernelLog;
   readonly #now: () => number;
   #clock: ((frame: number) => number) | undefined;
   #current: Task = { name: 'swapper/0', pid: 0, uid: 0 };
@@ -89,10 +94,13 @@ export class KernelMachine {
     this.cpu = this.#makeCpu(options.seed ?? 0x9e3779b97f4a7c15n);
     this.#fillHelperTable();
     this.installer = new Installer(this.memory, engine, this.cpu);
+    this.log = new KernelLog(this.#now);
     this.settings = new KernelSettings(
       { 'net.core.bpf_jit_enable': engine === 'jit' ? 1 : 0 },
       (name, value) => {
-        if (name === 'net.core.bpf_jit_enable') this.installer.engine = value === 0 ? 'interpreter' : 'jit';
+        if (name !== 'net.core.bpf_jit_enable') return;
+        this.installer.engine = value === 0 ? 'interpreter' : 'jit';
+        if (value === 2) this.log.print(LogLevel.Warning, JIT_WARNING);
       },
     );
     this.files = makeTree(this);
@@ -169,25 +177,15 @@ export class KernelMachine {
   }
 
   #trace(cpu: number, text: string): void {
-    if (this.#listeners.size === 0) return;
-    const event: TraceEvent = {
-      task: this.#current.name,
-      pid: this.#current.pid,
+    const { name, pid } = this.#current;
+    const timestamp = BigInt(Math.floor(this.time()));
+    this.tracing.add({
+      task: name,
+      pid,
       cpu,
-      timestamp: BigInt(Math.floor(this.time())),
+      timestamp,
       text: text.endsWith('\n') ? text.slice(0, -1) : text,
-    };
-    for (const listener of this.#listeners) listener(event);
-  }
-
-  /** Calls `listener` for each line that programs print; what is returned ends that. */
-  listen(listener: (event: TraceEvent) => void): () => void {
-    // The same function may listen twice.
-    const own = (event: TraceEvent) => listener(event);
-    this.#listeners.add(own);
-    return () => {
-      this.#listeners.delete(own);
-    };
+    });
   }
 
   /** Programs have run: whoever waits for what they sent looks. */

@@ -19,8 +19,8 @@ export function mapCaller(descriptors: Descriptors, file: object): MapCaller {
     file,
     program(fd, command) {
       const program = descriptors.get(fd, 'program', command);
-      const { id, definition, expectedAttachType, address } = program.parts;
-      return { id, type: definition.type, expectedAttachType, address, ...holding(program) };
+      const { id, traits, address } = program.parts;
+      return { id, traits, address, ...holding(program) };
     },
     map(fd, command) {
       const object = descriptors.get(fd, 'map', command);

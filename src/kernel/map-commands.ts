@@ -149,9 +149,7 @@ export class KernelMaps implements MapCommands {
       ifindex: 0,
       memlock: map.memlock,
       frozen: map.frozen,
-      ...(map.owner === undefined
-        ? {}
-        : { ownerProgType: map.owner, ownerJited: this.#machine.installer.engine === 'jit' }),
+      ...(map.owner === undefined ? {} : { ownerProgType: map.owner.type, ownerJited: map.owner.jited }),
     };
   }
 

@@ -92,7 +92,7 @@ export class KernelProcess extends Unhooked implements Bpf {
   }
 
   async trace(listener: (event: TraceEvent) => void): Promise<Disposable> {
-    const end = this.machine.listen(listener);
+    const end = this.machine.tracing.listen(listener);
     this.#listening.add(end);
     return {
       [Symbol.dispose]: () => {

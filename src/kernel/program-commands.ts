@@ -11,16 +11,20 @@ import type {
   ProgTestRunResult,
 } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
+import { ProgFlag } from '../bpf/types.js';
 import { programTag } from '../isa/tag.js';
 import { boundDevice } from './attach/bound.js';
 import type { Descriptors } from './descriptors.js';
+import type { RunnableProgram } from './engine.js';
 import { forEngines } from './engine-form.js';
+import { JitProgram } from './jit/jit.js';
+import { hexDump, LogLevel } from './kernel-log.js';
 import { isGplCompatible } from './licenses.js';
 import { checkLineInfo } from './line-info.js';
 import { checkLoad, decodeAttr, refuseLoad } from './load-checks.js';
 import { boundObjects, LoadView, withoutIndexes } from './load-view.js';
 import type { KernelMachine, Task } from './machine.js';
-import type { KernelMap } from './maps/index.js';
+import type { KernelMap, ProgramTraits } from './maps/index.js';
 import type { KernelMapObject, KernelObject } from './objects.js';
 import { dumpInstructions, KernelProgram } from './program.js';
 import { runOn } from './program-run.js';
@@ -72,9 +76,18 @@ export class KernelPrograms {
     const xlated = dumpInstructions(insns, (fd) => view.find(fd, 'map')?.id ?? 0);
     const installed = await installer.install(resolved, definition, gplCompatible, safety === 'check');
     const { address, runnable } = installed;
-    if (!resolved.maps.every((map) => map.claim(definition.type))) {
+    const traits: ProgramTraits = {
+      type: definition.type,
+      jited: runnable.codeSize > 0,
+      fragments: ((attr.flags ?? 0) & ProgFlag.XdpHasFrags) !== 0,
+      expectedAttachType: attr.expectedAttachType ?? 0,
+      bound: device !== undefined,
+    };
+    for (const map of resolved.maps) {
+      const refusal = map.refuseProgram(traits);
+      if (refusal === undefined) continue;
       installer.uninstall(installed);
-      return refuseLoad('a program array holds programs of another type');
+      return refuseLoad(`map ${map.id}: ${refusal}`);
     }
     const held: KernelObject[] = [...maps.values(), ...(btf ? [btf] : []), ...bound.others].map((object) =>
       objects.hold(object),
@@ -101,17 +114,30 @@ export class KernelPrograms {
       address,
       runnable,
       loadedAt: Math.floor(Date.now() / 1000),
+      traits,
       device,
       flags: attr.flags ?? 0,
       uid: this.#task.uid,
     });
     machine.programs.set(address, program);
+    if (machine.settings.get('net.core.bpf_jit_enable') === 2) this.#logCode(attr, runnable);
     if (attr.log) attr.log.text = verdict?.log ?? '';
     return this.#descriptors.create('program', program, () => {
       machine.programs.delete(address);
       installer.uninstall(installed);
       for (const object of held) objects.drop(object);
     });
+  }
+
+  /** What bpf_jit_dump writes to the kernel's log. */
+  #logCode(attr: ProgLoadAttr, runnable: RunnableProgram): void {
+    if (!(runnable instanceof JitProgram)) return;
+    const { log } = this.#machine;
+    const { name, pid } = this.#task;
+    const { bytes } = runnable;
+    const sizes = `flen=${attr.instructions.length / 8} proglen=${bytes.length} pass=1`;
+    log.print(LogLevel.Error, `${sizes} image=${'0'.repeat(16)} from=${name} pid=${pid}`);
+    for (const line of hexDump('JIT code: ', bytes)) log.print(LogLevel.Error, line);
   }
 
   async progBindMap(prog: Fd, map: Fd): Promise<void> {

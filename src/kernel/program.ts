@@ -11,7 +11,7 @@ import { rowOf } from '../isa/table.js';
 import type { RunnableProgram } from './engine.js';
 import { JitProgram } from './jit/jit.js';
 import { sourceLine } from './line-info.js';
-import type { KernelMap } from './maps/index.js';
+import type { KernelMap, ProgramTraits } from './maps/index.js';
 import type { Fault } from './memory/fault.js';
 import { layout } from './memory/memory.js';
 import type { Device } from './net/device.js';
@@ -49,6 +49,8 @@ export interface ProgramParts {
   /** Address of the Program in linear memory. */
   readonly address: number;
   readonly runnable: RunnableProgram;
+  /** What maps with programs in them look at. */
+  readonly traits: ProgramTraits;
   /** The device that the program is bound to. */
   readonly device: Device | undefined;
   /** ProgFlag bits of the load. */

@@ -67,6 +67,7 @@ class Story {
       btf: () => kernel.btfInfo(fd),
       link: () => kernel.linkInfo(fd),
     };
+    if (this.#fds.has(name)) await this.close(name);
     this.#fds.set(name, fd);
     this.#ids.set(name, { kind, id: (await infos[kind]()).id });
   }
@@ -431,6 +432,40 @@ const stories: Record<string, (story: Story) => Promise<unknown[]>> = {
     await s.remove();
     const { ifindex: none } = await s.kernel.progInfo(s.fd('prog'));
     return [...heard, none, await s.alive('prog')];
+  },
+
+  'programs of one map have much in common': async (s) => {
+    const pass = 'r0 = 2\nexit';
+    await s.prog('plain', pass);
+    await s.prog('said', pass, { expectedAttachType: AttachType.Xdp });
+    await s.prog('fragments', pass, { flags: ProgFlag.XdpHasFrags });
+    await s.prog('bound', pass, { flags: ProgFlag.XdpDevBoundOnly, ifindex: s.device });
+    await s.prog('traffic', pass, { type: ProgType.SchedCls });
+    const devices = { expectedAttachType: AttachType.XdpDevmap };
+    await s.prog('devices', pass, devices);
+    await s.prog('devices with fragments', pass, { ...devices, flags: ProgFlag.XdpHasFrags });
+    const heard: unknown[] = [];
+    for (const first of ['bound', 'plain', 'said', 'fragments', 'traffic']) {
+      await s.map('array', MapType.ProgArray);
+      for (const name of [first, 'plain', 'said', 'fragments', 'bound', 'traffic']) {
+        heard.push(`${first}, then ${name}`, await said(s.put('array', 1, name)));
+      }
+      heard.push(await said(s.using('caller', 'array')));
+      const { ownerProgType, ownerJited } = await s.kernel.mapInfo(s.fd('array'));
+      heard.push(ownerProgType, ownerJited);
+      await s.close('array');
+    }
+    await s.map('map', MapType.Devmap, { valueSize: 8 });
+    await s.using('user', 'map');
+    const put = (name: string) =>
+      said(s.kernel.mapUpdateElem(s.fd('map'), word(0), word(s.device, s.fd(name))));
+    for (const name of ['devices', 'devices with fragments', 'plain']) heard.push(name, await put(name));
+    const load = (more: Partial<ProgLoadAttr>) => {
+      const insns = [loadPseudo(1, PseudoSource.MAP_FD, s.fd('map')), ...assemble(pass)];
+      return said(s.prog('another', '', { instructions: encode(insns), ...more }));
+    };
+    heard.push(await load({ flags: ProgFlag.XdpHasFrags }), await load({ type: ProgType.SchedCls }));
+    return heard;
   },
 
   'a frozen map is written by programs only': async (s) => {

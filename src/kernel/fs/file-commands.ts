@@ -112,7 +112,8 @@ export class KernelFiles implements FileCommands {
   }
 
   async writeFile(path: string, content: Uint8Array): Promise<void> {
-    const { write } = this.#file(path, Access.Write).content;
+    const { write, truncate } = this.#file(path, Access.Write).content;
+    truncate?.();
     if (!write) throw new BpfError('write', Errno.EINVAL, `${path} cannot be written`);
     // Nothing is no value, and no change.
     if (content.length > 0) write(content, this.#task);

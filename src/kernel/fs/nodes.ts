@@ -98,6 +98,8 @@ export interface FileReader {
 export interface FileContent {
   /** All of it; of one without an end, what there is. */
   read?(task: Task): Promise<Uint8Array> | Uint8Array;
+  /** It is opened to be written anew (O_TRUNC). */
+  truncate?(): void;
   /** Throws a BpfError for what it does not take. */
   write?(content: Uint8Array, task: Task): void;
   /** A reader of its own, where `read` is not all. */
@@ -130,6 +132,8 @@ export const sysfs: FileSystem = { type: 'sysfs', refusesNames: Errno.EPERM };
 /** The same, but already the name is not found. */
 export const procfs: FileSystem = { type: 'proc', refusesNames: Errno.ENOENT };
 export const tracefs: FileSystem = { type: 'tracefs', refusesNames: Errno.EPERM };
+export const debugfs: FileSystem = { type: 'debugfs', refusesNames: Errno.EPERM };
+export const devtmpfs: FileSystem = { type: 'devtmpfs', refusesNames: Errno.EPERM };
 export const rootfs: FileSystem = { type: 'rootfs', refusesNames: Errno.EROFS };
 
 /** A dot in a name is kept for the kernel's own (bpf_lookup). */

@@ -54,6 +54,7 @@ export function kernelFiles(machine: KernelMachine): [path: string, file: MadeFi
         text(() => version),
       ),
     ],
+    ['/dev/kmsg', new MadeFile(0o644, { read: () => machine.log.show() })],
     ['/proc/kallsyms', new MadeFile(0o444, { read: () => symbols(machine) })],
     ['/proc/config.gz', new MadeFile(0o444, { read: () => kernelConfig(RELEASE) })],
     [

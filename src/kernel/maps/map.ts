@@ -3,11 +3,12 @@
 
 import type { Fd, MapCreateAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
-import { MapFlag, MapType, mapTypeName, type ProgType, UpdateFlag } from '../../bpf/types.js';
+import { MapFlag, MapType, mapTypeName, UpdateFlag } from '../../bpf/types.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
 import type { MapTypeDefinition } from './definition.js';
 import { refuseEmpty, round8 } from './definition.js';
 import { refuseModel } from './map-in-map.js';
+import type { ProgramTraits } from './owner.js';
 import type { MapCaller, MapSurroundings, References, ReferringMap } from './references.js';
 import { mapTypeDefinition } from './table.js';
 
@@ -213,14 +214,14 @@ export class KernelMap {
     return this.#frozen;
   }
 
-  /** The type of the programs in a program array and of those that use it; undefined before the first, and in other maps. */
-  get owner(): ProgType | undefined {
-    return this.#references?.owner?.();
+  /** What the programs in this map and those that use it have in common; undefined before the first, and in other maps. */
+  get owner(): ProgramTraits | undefined {
+    return this.#references?.owner?.traits;
   }
 
-  /** Says that programs of this type use the map; false when it is a program array of another type. */
-  claim(type: ProgType): boolean {
-    return this.#references?.claim?.(type) ?? true;
+  /** Why a program cannot use this map, because of the programs in it; undefined when it can. */
+  refuseProgram(program: ProgramTraits): string | undefined {
+    return this.#references?.owner?.refuse(program);
   }
 
   /** Elements in use; for arrays all of them. */

@@ -273,8 +273,7 @@ describe('program arrays', () => {
   };
   const reference = (id: number, type: 5 | 6) => ({
     id,
-    type,
-    expectedAttachType: 0 as const,
+    traits: { type, jited: true, fragments: false, expectedAttachType: 0 as const, bound: false },
     address: 0x100000 + id,
     retain: () => void references.set(id, (references.get(id) ?? 0) + 1),
     release: () => void references.set(id, (references.get(id) ?? 0) - 1),

@@ -3,6 +3,7 @@
 
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { type AttachType, ProgType } from '../../bpf/types.js';
+import { Owner } from './owner.js';
 import {
   type MapCaller,
   type ProgramReference,
@@ -23,6 +24,7 @@ interface RedirectRuntime {
 type CheckTarget = (key: number, target: number, program: number, command: string, by: MapCaller) => void;
 
 export class RedirectElements implements References {
+  readonly owner?: Owner;
   readonly #map: ReferringMap;
   readonly #runtime: RedirectRuntime;
   readonly #attachType: AttachType | 0;
@@ -42,6 +44,7 @@ export class RedirectElements implements References {
     this.#map = map;
     this.#runtime = map.memory.runtime as unknown as RedirectRuntime;
     this.#attachType = attachType;
+    if (attachType !== 0) this.owner = new Owner(map.type);
     this.#check = check;
     const value = map.memory.alloc(8);
     if (value === undefined) throw new BpfError('BPF_MAP_CREATE', Errno.ENOMEM);
@@ -73,8 +76,11 @@ export class RedirectElements implements References {
   #program(fd: number, command: string, by: MapCaller): ProgramReference {
     try {
       const program = by.program(fd, command);
-      if (program.type === ProgType.Xdp && program.expectedAttachType === this.#attachType) return program;
-      throw new BpfError(command, Errno.EINVAL, `program ${program.id} was not loaded for maps of this type`);
+      const { type, expectedAttachType } = program.traits;
+      const fits = type === ProgType.Xdp && expectedAttachType === this.#attachType;
+      const refusal = fits ? this.owner?.refuse(program.traits) : 'it was not loaded for maps of this type';
+      if (refusal) throw new BpfError(command, Errno.EINVAL, `program ${program.id}: ${refusal}`);
+      return program;
     } catch (error) {
       if (this.#noProgram === undefined || !(error instanceof BpfError)) throw error;
       throw new BpfError(command, this.#noProgram, error.message);

@@ -2,9 +2,10 @@
 // memory has an address (programs, maps, perf events) or a number (devices, CPUs).
 
 import type { Fd } from '../../bpf/bpf.js';
-import type { AttachType, MapType, ProgType } from '../../bpf/types.js';
+import type { MapType } from '../../bpf/types.js';
 import type { KernelMemory } from '../memory/memory.js';
 import type { KernelMap } from './map.js';
+import type { Owner, ProgramTraits } from './owner.js';
 
 /** An object as a map holds it. */
 export interface Reference {
@@ -17,8 +18,7 @@ export interface Reference {
 }
 
 export interface ProgramReference extends Reference {
-  readonly type: ProgType;
-  readonly expectedAttachType: AttachType | 0;
+  readonly traits: ProgramTraits;
 }
 
 export interface MapReference extends Reference {
@@ -77,10 +77,8 @@ export interface References {
   unused?(): void;
   /** Lets go of everything. */
   clear(): void;
-  /** Of a program array: the type of all programs in it and of those that use it; undefined before the first. */
-  owner?(): ProgType | undefined;
-  /** Makes a program array one of programs of this type; false when it is of another. */
-  claim?(type: ProgType): boolean;
+  /** Of a map with programs in it: what they have in common with those that use it. */
+  readonly owner?: Owner;
 }
 
 /** A little-endian number of 32 bits. */
