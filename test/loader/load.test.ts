@@ -9,6 +9,7 @@ import { BpfError, Errno } from '../../src/bpf/errno.js';
 import { type CollectionSpec, parseObject } from '../../src/elf/index.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { getVariable, type LoadOptions, load, resizeMap, setVariable } from '../../src/loader/index.js';
+import { SilentKernel } from './silent.js';
 
 const folder = import.meta.dirname;
 const open = (file: string): CollectionSpec =>
@@ -236,12 +237,12 @@ describe('externs', () => {
   });
 
   test('that a program cannot do without are named', async () => {
-    const error = await refused(loaded(object('kfuncs')));
+    const error = await refused(load(object('kfuncs'), new SilentKernel()));
     expect(error.message).toMatch(/^extern 'bpf_task_from_pid': this kernel function cannot be looked up/);
   });
 
   test('and CO-RE relocations ask for the BTF of a kernel', async () => {
-    const error = await refused(loaded(object('core')));
+    const error = await refused(load(object('core'), new SilentKernel()));
     expect(error.message).toMatch(/^program 'fields': has 11 CO-RE relocations/);
     expect(error.hint).toContain('kernelBtf');
   });
