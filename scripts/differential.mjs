@@ -1,6 +1,9 @@
 // Differential fuzzing: random programs on the live kernel and on every engine, for as long as you like. As root.
 //
 //     node scripts/differential.mjs [--minutes 1] [--seed 1] [--path PATH]
+//     node scripts/differential.mjs --verifier [--count 10000] [--minutes M] [--seed 1] [--findings 20] [--json FILE]
+//
+// The second compares verifiers: verdicts, errnos and logs, of programs that are to be rejected, too.
 //
 // The generator and the comparison are the tests' own (test/generate, test/differential), bundled with the sources as they
 // are now. Prints what was tried; a difference is shrunk to a small program, printed with what repeats it, and makes
@@ -12,11 +15,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const verifier = process.argv.includes('--verifier');
 // Below node_modules, so that packages are found from there. A name of its own: two runs may begin at different sources.
 const outfile = path.join(root, `node_modules/.cache/skep/differential-${process.pid}.mjs`);
 
 await build({
-  entryPoints: [path.join(root, 'test/differential/main.ts')],
+  entryPoints: [path.join(root, `test/differential/${verifier ? 'verifiers-main' : 'main'}.ts`)],
   bundle: true,
   packages: 'external',
   platform: 'node',

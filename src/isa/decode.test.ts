@@ -284,6 +284,16 @@ describe('lenient decoding', () => {
     ['99 00 0000 00000000', 'BUG_ldx_99'],
     ['1a 00 0000 00000000', 'BUG_st_1a'],
     ['db 00 0000 10000000', 'BUG_db'],
+    // Fields that no instruction has: the text of the nearest one.
+    ['34 08 0200 07000000', '(34) w8 /= 7'],
+    ['bf 16 0200 00000000', '(bf) r6 = r1'],
+    ['bc 16 2000 00000000', '(bc) w6 = (s32)w1'],
+    ['d4 00 0000 20000080', '(d4) r0 = le-2147483616 r0'],
+    ['d7 01 0000 07000000', '(d7) r1 = bswap7 r1'],
+    ['85 30 0000 58000000', '(85) call unknown#88'],
+    ['cb 20 0800 00000000', '(cb) lock *(u16 *)(r0 +8) += r2'],
+    ['d3 20 0800 41000000', '(d3) r2 = atomic_fetch_or((u8 *)(r0 +8), r2)'],
+    ['e5 20 0300 00000000', '(e5) if r0 (null) 0x0 goto pc+3'],
     ['c2 00 0000 00000000', '(c2) nospec'],
   ])('writes %s as Linux does', (text, expected) => {
     expect(disassembleKernel(decodeOne(bytes(text), 0).insn)).toBe(expected);

@@ -5,9 +5,9 @@
 
 import { functionTarget, imm64Of, jumpTarget, slotOffsets } from './classify.js';
 import type { Instruction } from './instruction.js';
-import { AluOp, CallSource, InsnClass, Source } from './opcodes.js';
+import { AluOp, CallSource, InsnClass, JumpOp, Source } from './opcodes.js';
 import type { InstructionRow } from './row.js';
-import { rowOf, UNKNOWN } from './table.js';
+import { rowOf, selectorOf, UNKNOWN } from './table.js';
 
 /** How `disassembleLlvm` writes. */
 export interface LlvmStyle {
@@ -214,7 +214,11 @@ function kernelFormatter(callbacks: KernelCallbacks): Formatter {
  */
 export function disassembleKernel(insn: Instruction, callbacks: KernelCallbacks = {}): string {
   const opcode = insn.opcode.toString(16).padStart(2, '0');
-  const pattern = rowOf(insn)?.syntax.kernel ?? rewrittenPattern(insn);
+  // may_goto has no source; with one it is a comparison without a name.
+  const pattern =
+    insn.opcode === (InsnClass.JMP | JumpOp.JCOND) && insn.src !== 0
+      ? `if {rd} (null) ${hex(BigInt(insn.imm >>> 0))} goto pc{goto}`
+      : (rowOf(insn)?.syntax.kernel ?? rewrittenPattern(insn) ?? nearestPattern(insn));
   if (pattern !== undefined) return `(${opcode}) ${render(pattern, insn, kernelFormatter(callbacks))}`;
   switch (insn.opcode & 0x07) {
     case InsnClass.LD:
@@ -228,6 +232,24 @@ export function disassembleKernel(insn: Instruction, callbacks: KernelCallbacks 
     default:
       return `(${opcode}) ${UNKNOWN}`;
   }
+}
+
+/**
+ * Linux looks at as many fields as it needs to write an instruction: where one has a value that no instruction has, the text is
+ * that of the plain one of this opcode, and a conversion shows its width as it is.
+ */
+function nearestPattern(insn: Instruction): string | undefined {
+  const field = selectorOf(insn.opcode)?.field;
+  const cls = insn.opcode & 7;
+  if ((insn.opcode & 0xf0) === AluOp.END && (cls === InsnClass.ALU || cls === InsnClass.ALU64)) {
+    const order = cls === InsnClass.ALU64 ? 'bswap' : insn.opcode & Source.X ? 'be' : 'le';
+    return `{rd} = ${order}{imm} {rd}`;
+  }
+  if (insn.opcode === (InsnClass.ALU | AluOp.MOV | Source.X) && insn.offset === 32) return '{wd} = (s32){ws}';
+  const narrow = insn.opcode === 0xcb ? 'u16' : insn.opcode === 0xd3 ? 'u8' : undefined;
+  // Operations of one or two bytes are written like those of four.
+  if (narrow) return rowOf({ ...insn, opcode: 0xc3 })?.syntax.kernel?.replace('u32', narrow);
+  return field === 'src' || field === 'offset' ? rowOf({ ...insn, [field]: 0 })?.syntax.kernel : undefined;
 }
 
 /** Instructions that no program may contain but that Linux itself puts in, and shows in its dumps. */

@@ -165,7 +165,7 @@ export const objects: readonly string[] = [
   // These ask for a particular kernel: its types, its variables, its configuration.
   .filter(
     (file) =>
-      !/\/(core|externs|single|kfuncs|ksyms|sections|legacy.*|custom-bss|pointers)\.bpf\.o$/.test(file),
+      !/\/(core|externs|single|kfuncs|ksyms|sections|legacy.*|early|custom-bss|pointers)\.bpf\.o$/.test(file),
   )
   // Their logs are of many megabytes and show nothing that the others do not.
   .filter((file) => !/\/(sort|primes|state_machine|log2)\.bpf\.o$/.test(file));

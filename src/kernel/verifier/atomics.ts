@@ -16,17 +16,16 @@ export function checkAtomic(v: Verifier): void {
   const src = v.src[slot] as number;
   if (imm === AtomicOp.LOAD_ACQ || imm === AtomicOp.STORE_REL) {
     const load = imm === AtomicOp.LOAD_ACQ;
-    if (load) readReg(v, src);
-    else readReg(v, dst);
     const pointer = load ? src : dst;
+    if (load) checkLoad(v, false, true);
+    else checkStore(v, true);
+    // Linux asks last: what was loaded into its own pointer is a number by then.
     if (!atomicAllowed(v, pointer)) {
       v.reject(
         Errno.EACCES,
         `BPF_ATOMIC ${load ? 'loads from' : 'stores into'} R${pointer} ${typeName(v.d.type(v.reg(pointer)))} is not allowed`,
       );
     }
-    if (load) checkLoad(v, false, true);
-    else checkStore(v, true);
     return;
   }
   const plain = imm & ~AtomicOp.FETCH;

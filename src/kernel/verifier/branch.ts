@@ -228,7 +228,7 @@ function mayGoto(v: Verifier): void {
     v.reject(Errno.EINVAL, `invalid may_goto imm ${v.imm[slot]}`);
   }
   const entry = findPreviousEntry(v, v.stateField(L.State_parent), slot);
-  const queued = pushPath(v, slot + 1, slot, false);
+  const queued = pushPath(v, slot + 1, slot, false, Errno.ENOMEM);
   d.set(queued, L.State_mayGotoDepth, d.get(queued, L.State_mayGotoDepth) + 1);
   if (entry) widenImprecise(v, entry, queued);
   v.insn += v.off[slot] as number;

@@ -2,7 +2,7 @@
 
 import { Errno } from '../../bpf/errno.js';
 import { helperNames } from '../../bpf/helpers.js';
-import { MapFlag, MapType, ProgType } from '../../bpf/types.js';
+import { AttachType, MapFlag, MapType, ProgType } from '../../bpf/types.js';
 import { checkAccess } from './access.js';
 import { type CallFacts, checkArgument, helperName, newFacts } from './arguments.js';
 import { kernelResult } from './btf-access.js';
@@ -55,16 +55,34 @@ export function checkHelperCall(v: Verifier): void {
   clearCallerSaved(v);
   setResult(v, facts);
   checkMapHelper(v, facts);
+  if (signature.name === 'get_func_ip') checkFunctionAddress(v);
   if (movesPacket) invalidatePackets(v);
+}
+
+const TRAMPOLINES: readonly number[] = [
+  AttachType.TraceFentry,
+  AttachType.TraceFexit,
+  AttachType.ModifyReturn,
+];
+
+/** Only what hooks a function can say which one it is. */
+function checkFunctionAddress(v: Verifier): void {
+  const { type, expectedAttachType } = v.program;
+  const name = 'func bpf_get_func_ip#173';
+  if (type === ProgType.Kprobe) return;
+  if (type !== ProgType.Tracing) {
+    v.reject(Errno.ENOTSUPP, `${name} not supported for program type ${type}`);
+  }
+  if (!TRAMPOLINES.includes(expectedAttachType)) {
+    v.reject(Errno.ENOTSUPP, `${name} supported only for fentry/fexit/fmod_ret programs`);
+  }
 }
 
 /** The helper exists, and this program may call it here. */
 function mayCallHelper(v: Verifier, id: number): HelperSignature {
   const { type, expectedAttachType: attach } = v.program;
   const name = helperNames[id];
-  if (name === undefined || id <= 0) {
-    return v.reject(Errno.EINVAL, `invalid func ${name ? `bpf_${name}` : 'unknown'}#${id}`);
-  }
+  if (name === undefined) return v.reject(Errno.EINVAL, `invalid func unknown#${id}`);
   const signature = signatureFor(id, type, attach) as HelperSignature | undefined;
   const missing = v.environment.lacking?.helpers?.includes(name) === true;
   if (missing || !signature || !mayCall(type, id, v.helperContext) || !v.capableOf(name)) {

@@ -28,7 +28,7 @@ export const isKfuncCall = (v: Verifier, slot: number): boolean =>
 export const isFunctionAddress = (v: Verifier, slot: number): boolean =>
   v.code[slot] === LD_IMM64 && v.src[slot] === PseudoSource.FUNC;
 export const isMayGoto = (v: Verifier, slot: number): boolean =>
-  v.code[slot] === (InsnClass.JMP | JumpOp.JCOND);
+  v.code[slot] === (InsnClass.JMP | JumpOp.JCOND) && v.src[slot] === 0;
 
 /** Where a jump (conditional or not) leads. */
 export function jumpTarget(v: Verifier, slot: number): number {

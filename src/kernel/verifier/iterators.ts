@@ -151,7 +151,7 @@ export function advance(v: Verifier, call: KfuncCall): void {
       v.bug('bad parent state for iter next call');
     }
     const previous = findPreviousEntry(v, parent, v.insn);
-    const next = pushPath(v, v.insn + 1, v.insn, false);
+    const next = pushPath(v, v.insn + 1, v.insn, false, Errno.ENOMEM);
     const iterator = iteratorIn(v, next, place);
     d.setObject(iterator, 2, ACTIVE);
     d.setObject(iterator, 3, d.object(iterator, 3) + 1);

@@ -177,7 +177,7 @@ function refuseMissing(v: Verifier): never {
 /** The lock may not be had: another path goes on with an error, and without it. */
 function pushRefused(v: Verifier): void {
   const { d } = v;
-  const frame = d.currentFrame(pushPath(v, v.insn + 1, v.insn, false));
+  const frame = d.currentFrame(pushPath(v, v.insn + 1, v.insn, false, Errno.ENOMEM));
   for (let i = 0; i <= 5; i++) d.clearReg(d.reg(frame, i));
   const r = d.reg(frame, 0);
   markUnknown(v, r);

@@ -55,7 +55,10 @@ function usesAndDefs(v: Verifier, i: number): number {
 /** How many arguments a helper or kfunc reads; undefined for functions of the program. */
 export function parameters(v: Verifier, i: number, imm: number): number | undefined {
   if (v.src[i] === CallSource.HELPER) {
-    return mayCall(v.program.type, imm, v.helperContext) ? helperSignature(imm)?.args.length : undefined;
+    const signature = mayCall(v.program.type, imm, v.helperContext) ? helperSignature(imm) : undefined;
+    return signature && v.environment.lacking?.helpers?.includes(signature.name)
+      ? undefined
+      : signature?.args.length;
   }
   if (v.src[i] === CallSource.KFUNC) return kfuncAt(v, i)?.parameters.length;
   return undefined;

@@ -27,8 +27,17 @@ export function pushFrame(
   return frame;
 }
 
-/** A path that begins like the current one and is followed later, from `insn` on; its state may be changed. */
-export function pushPath(v: Verifier, insn: number, previous: number, speculative: boolean): Address {
+/**
+ * A path that begins like the current one and is followed later, from `insn` on; its state may be changed. Where too many wait,
+ * it depends on who asks (`errno`) how Linux says so.
+ */
+export function pushPath(
+  v: Verifier,
+  insn: number,
+  previous: number,
+  speculative: boolean,
+  errno: Errno = Errno.EFAULT,
+): Address {
   const { d } = v;
   const state = d.stateNew();
   d.stateCopy(state, v.state, true);
@@ -36,7 +45,7 @@ export function pushPath(v: Verifier, insn: number, previous: number, speculativ
   if (speculative) d.set(state, L.State_speculative, 1);
   if (v.waiting.length > LIMITS.jumps) {
     v.log.write(`The sequence of ${v.waiting.length} jumps is too complex.\n`);
-    v.reject(Errno.E2BIG);
+    v.reject(errno);
   }
   const parent = d.get(state, L.State_parent);
   if (parent) d.set(parent, L.State_branches, d.get(parent, L.State_branches) + 1);
@@ -56,7 +65,7 @@ export function pushAsyncPath(
   v.waiting.push({ state, insn, previous, logPosition: v.log.position });
   if (v.waiting.length > LIMITS.jumps) {
     v.log.write(`The sequence of ${v.waiting.length} jumps is too complex for async cb.\n`);
-    v.reject(Errno.E2BIG);
+    v.reject(Errno.EFAULT);
   }
   d.set(state, L.State_branches, 1);
   d.set(state, L.State_sleepable, sleepable ? 1 : 0);

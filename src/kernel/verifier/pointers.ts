@@ -172,7 +172,7 @@ class Sanitation {
     }
     const jumps = v.waiting.length;
     try {
-      pushPath(v, v.insn + 1, v.insn, true);
+      pushPath(v, v.insn + 1, v.insn, true, Errno.EACCES);
     } catch (error) {
       if (error instanceof Rejection && v.waiting.length > jumps) {
         v.log.write(`R${v.dst[v.insn]} could not be pushed for speculative verification, ${PROHIBITED}\n`);

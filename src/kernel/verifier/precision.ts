@@ -117,13 +117,12 @@ function backtrack(v: Verifier, at: number, next: number, step: Address): typeof
     case InsnClass.LDX:
     case InsnClass.ST:
     case InsnClass.STX: {
-      const atomic = cls === InsnClass.STX && mode === Mode.ATOMIC;
-      const fetch = atomic && (imm === AtomicOp.LOAD_ACQ || (imm & AtomicOp.FETCH) !== 0);
-      if (cls === InsnClass.LDX || fetch) {
-        const loaded =
-          cls === InsnClass.LDX || imm === AtomicOp.LOAD_ACQ ? dst : imm === AtomicOp.CMPXCHG ? 0 : src;
-        if (!bt.hasReg(loaded)) return undefined;
-        bt.clearReg(loaded);
+      // What an atomic operation fetches is followed as if the register had held it before, as 6.18 does: to the number that
+      // was given to the operation, not to the memory.
+      const acquires = cls === InsnClass.STX && mode === Mode.ATOMIC && imm === AtomicOp.LOAD_ACQ;
+      if (cls === InsnClass.LDX || acquires) {
+        if (!bt.hasReg(dst)) return undefined;
+        bt.clearReg(dst);
         if (!(flags & StepFlag.STACK_ACCESS)) return undefined;
         bt.setSlot(accessSlot(flags), accessFrame(flags));
         break;

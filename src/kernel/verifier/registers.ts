@@ -98,10 +98,10 @@ export function checkBounds(v: Verifier, r: Address, context: string): void {
     'const tnum out of sync with range bounds',
     'const subreg tnum out of sync with range bounds',
   ];
-  const hex = (field: number) => `0x${BigInt.asUintN(64, d.big(r, field)).toString(16)}`.replace('0x0', '0');
-  const hex32 = (n: number) => (n ? `0x${(n >>> 0).toString(16)}` : '0');
+  const hex = (field: number) => `0x${BigInt.asUintN(64, d.big(r, field)).toString(16)}`;
+  const hex32 = (n: number) => `0x${(n >>> 0).toString(16)}`;
   v.log.write(
-    `REG INVARIANTS VIOLATION (${context}): ${why[which]} u64=[${hex(L.Reg_umin)}, ${hex(L.Reg_umax)}] ` +
+    `verifier bug: REG INVARIANTS VIOLATION (${context}): ${why[which]} u64=[${hex(L.Reg_umin)}, ${hex(L.Reg_umax)}] ` +
       `s64=[${hex(L.Reg_smin)}, ${hex(L.Reg_smax)}] u32=[${hex32(d.u32min(r))}, ${hex32(d.u32max(r))}] ` +
       `s32=[${hex32(d.s32min(r))}, ${hex32(d.s32max(r))}] var_off=(${hex(L.Reg_value)}, ${hex(L.Reg_mask)})\n`,
   );

@@ -12,6 +12,8 @@ import type { ValueField } from './tables/types.js';
 import type { Verifier } from './verifier.js';
 
 const LD_IMM64 = 0x18;
+/** gotox and callx, which 6.18 does not have. */
+const INDIRECT = new Set([0x0d, 0x8d]);
 /** BPF_MAX_VAR_OFF. */
 const MAX_OFFSET = 1 << 29;
 /** MAX_USED_MAPS. */
@@ -31,7 +33,8 @@ export function resolveLoads(v: Verifier): void {
       i++;
       continue;
     }
-    if (!isKnownOpcode(code)) v.reject(Errno.EINVAL, `unknown opcode ${code.toString(16).padStart(2, '0')}`);
+    if (!isKnownOpcode(code) || INDIRECT.has(code))
+      v.reject(Errno.EINVAL, `unknown opcode ${code.toString(16).padStart(2, '0')}`);
   }
 }
 
@@ -77,7 +80,9 @@ function resolve(v: Verifier, i: number): void {
 function useMap(v: Verifier, fd: number): VerifierMap {
   const map = v.environment.map(fd);
   if (!map) {
-    return v.reject(Errno.EINVAL, `fd ${fd} is not pointing to valid bpf_map`);
+    // A descriptor of something else is invalid, one of nothing is bad.
+    const errno = v.environment.btf(fd) ? Errno.EINVAL : Errno.EBADF;
+    return v.reject(errno, `fd ${fd} is not pointing to valid bpf_map`);
   }
   if (v.usedMaps.has(map)) return map;
   const fields = map.record?.fields.map(({ kind }) => valueField(kind)) ?? [];

@@ -115,7 +115,7 @@ export function pushCallback(v: Verifier, number: number, sleepable: boolean, se
     set(v.frame, callee);
     return;
   }
-  const state = pushPath(v, subprog.start, v.insn, false);
+  const state = pushPath(v, subprog.start, v.insn, false, Errno.ENOMEM);
   enterFunction(v, state, number, v.insn, set);
   d.set(state, L.State_callbackUnroll, d.get(state, L.State_callbackUnroll) + 1);
   const caller = d.frame(state, d.current(state) - 1);

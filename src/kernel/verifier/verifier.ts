@@ -504,7 +504,7 @@ export class Verifier {
   #callee(slot: number, { src, imm }: Instruction): string | undefined {
     if (src === CallSource.HELPER) {
       const name = helperNames[imm];
-      return name === undefined || imm <= 0 ? undefined : `bpf_${name}`;
+      return name === undefined ? undefined : `bpf_${name}`;
     }
     return src === CallSource.KFUNC ? kfuncAt(this, slot)?.name : undefined;
   }
