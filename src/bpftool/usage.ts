@@ -14,12 +14,14 @@ const INDENT = '       ';
 
 /**
  * A usage text from its lines: those that are given without an indentation of their own get the usual one, `%` in front
- * stands for the tool's name.
+ * stands for the tool's name. What begins with `+` is not bpftool's, and left out for who calls the tool by that name.
  */
 export const usageText =
   (lines: readonly string[]) =>
   ({ host }: { host: { name: string } }): string =>
     lines
+      .filter((line) => !line.startsWith('+') || host.name !== 'bpftool')
+      .map((line) => line.replace(/^\+/, ''))
       .map((line, at) => {
         const text = line.startsWith('%') ? host.name + line.slice(1) : line;
         return `${at === 0 || text === '' ? '' : INDENT}${text}\n`;

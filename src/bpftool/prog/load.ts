@@ -7,7 +7,13 @@ import { Btf } from '../../btf/btf.js';
 import { parseObject } from '../../elf/object.js';
 import { parseSectionName, sectionDefinitions } from '../../elf/sections.js';
 import type { CollectionSpec } from '../../elf/spec.js';
-import { type Collection, type LoadedProgram, load, RefusedProgram } from '../../loader/index.js';
+import {
+  type Collection,
+  type LoadedProgram,
+  load,
+  RefusedProgram,
+  setVariable,
+} from '../../loader/index.js';
 import { mapName, pinName } from '../../loader/names.js';
 import type { Arguments } from '../arguments.js';
 import { FileError } from '../host.js';
@@ -38,6 +44,8 @@ interface LoadRequest {
   pinMaps: string | undefined;
   autoattach: boolean;
   kernelBtf: string | undefined;
+  /** Variables and what they are before the load: `limit` and `5`. */
+  values: [name: string, value: string][];
 }
 
 /** Loads an object and pins its first program (`load`) or all of them (`loadall`). */
@@ -57,6 +65,7 @@ export async function loadProgs(tool: Tool, args: Arguments, all: boolean): Prom
     pinMaps: undefined,
     autoattach: false,
     kernelBtf: undefined,
+    values: [],
   };
   const bpf = await tool.bpf;
   try {
@@ -96,6 +105,13 @@ async function takeOption(tool: Tool, args: Arguments, request: LoadRequest): Pr
   } else if (args.take('kernel_btf')) {
     args.require(1);
     request.kernelBtf = args.next();
+  } else if (tool.host.name === 'skep' && args.take('set')) {
+    // Not in bpftool's grammar, where only skeletons can do this.
+    args.require(1);
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(args.next()) ?? [];
+    if (name === undefined || value === undefined)
+      throw new ToolError(`expected NAME=VALUE, got: '${args.last}'`);
+    request.values.push([name, value]);
   } else {
     throw new ToolError(
       "expected no more arguments, 'type', 'map', 'offload_dev', 'xdpmeta_dev', 'pinmaps', 'autoattach', or " +
@@ -146,6 +162,7 @@ const saying = async (tool: Tool, words: readonly string[]): Promise<void> => {
 async function loadRequested(tool: Tool, bpf: Bpf, request: LoadRequest, all: boolean): Promise<void> {
   const { file, pin, pinMaps } = request;
   const spec = await openObject(tool, file);
+  for (const [name, value] of request.values) setVariable(spec, name, value);
   await overrideTypes(tool, spec, request.type);
   const collection = await loadObject(tool, bpf, spec, request);
   try {

@@ -13,6 +13,7 @@ export const progUsage = usageText([
   '                  [pinmaps MAP_DIR]',
   '                  [autoattach]',
   '                  [kernel_btf BTF_FILE]',
+  '+                  [set NAME=VALUE]...',
   '% prog attach PROG ATTACH_TYPE [MAP]',
   '% prog detach PROG ATTACH_TYPE [MAP]',
   '% prog run PROG \\',
