@@ -3,10 +3,7 @@
 const cases: readonly RegExp[] = [
   /^(help-)?(iter|struct_ops)/,
   /^cgroup-show/,
-  /^(maps-map|hello-btf)-list/,
-  /^(hello|maps)-dump-jited(?!-file)/,
-  /^maps-dump-xlated-(touch|callee)(?!-visual\.(json|pretty))/,
-  /^(maps-prog-list|bpffs-tree)/,
+  /^hello-btf-list/,
 ];
 
 export const pending = (name: string): boolean => cases.some((one) => one.test(name));
