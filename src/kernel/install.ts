@@ -42,13 +42,14 @@ export class Installer {
 
   /**
    * Lays the program out in linear memory and hands it to the engine; `checked`: its accesses are looked at while it
-   * runs. Leaves nothing behind when it fails.
+   * runs; `blinded`: its numbers are hidden in compiled code. Leaves nothing behind when it fails.
    */
   async install(
     resolved: Resolved,
     definition: ProgramTypeDefinition,
     gplCompatible: boolean,
     checked: boolean,
+    blinded = false,
   ): Promise<Installed> {
     const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
@@ -78,7 +79,7 @@ export class Installer {
       }
       const runnable = await JitProgram.load(
         { steps, constants: resolved.constants, context: definition.context },
-        { checked, helpers: helperById },
+        { checked, blinded, helpers: helperById },
         memory,
         this.#table,
         this.#cpu,

@@ -36,6 +36,20 @@ async function load(kernel: KernelProcess, program: string) {
   return kernel.progLoad({ type: ProgType.Xdp, instructions, license: 'GPL' });
 }
 
+/** A number as WebAssembly writes it. */
+function leb128(number: bigint): number[] {
+  const found: number[] = [];
+  for (let rest = number; ; rest >>= 7n) {
+    const low = Number(rest & 0x7fn);
+    const done = rest >> 6n === 0n || rest >> 6n === -1n;
+    found.push(done ? low : low | 0x80);
+    if (done) return found;
+  }
+}
+
+const includes = (all: Uint8Array, part: readonly number[]): boolean =>
+  Buffer.from(all).includes(Buffer.from(part));
+
 const packet = { dataIn: new Uint8Array(60) };
 const PIPE = '/sys/kernel/debug/tracing/trace_pipe';
 const TRACE = '/sys/kernel/tracing/trace';
@@ -169,6 +183,40 @@ describe('settings', () => {
     );
     expect(dumped[1]).toMatch(/^3,2,\d+,-;JIT code: 00000000: 00 61 73 6d 01 00 00 00( [0-9a-f]{2}){8}$/);
     expect(dumped.length - 2).toBe(Math.ceil(compiled / 16));
+  });
+
+  test('bpf_jit_harden hides the numbers of programs in their code', async () => {
+    const numbers = [0x12345678, -0x6edcba99, 0x13579bdf, 0x2468ace1, 0x7eadbeef];
+    const program = `
+      r1 = 0x1122334455667788 ll
+      r2 = ${numbers[0]}
+      r2 += r1
+      if r2 == ${numbers[1]} goto l
+      w2 ^= ${numbers[2]}
+      *(u32 *)(r10 - 4) = ${numbers[3]}
+      *(u64 *)(r10 - 16) = ${numbers[4]}
+      l:
+      r0 = r2
+      w0 /= 0x01020304
+      exit
+    `;
+    const kernel = new EmulatedKernel({ safety: 'trust' });
+    const answers = async (process: KernelProcess) => {
+      const prog = await load(process, program);
+      const { jited } = await process.progDump(prog);
+      const { retval } = await process.progTestRun(prog, packet);
+      return { retval, shown: ALL.filter((number) => includes(jited, leb128(number))).length, code: jited };
+    };
+    const ALL = [0x1122334455667788n, ...numbers.map(BigInt), 0x01020304n];
+    const plain = await answers(kernel);
+    expect(plain.shown).toBe(ALL.length);
+    await kernel.writeFile('/proc/sys/net/core/bpf_jit_harden', bytes('1'));
+    expect((await answers(kernel)).code).toEqual(plain.code);
+    await kernel.writeFile('/proc/sys/net/core/bpf_jit_harden', bytes('2'));
+    const [one, another] = [await answers(kernel), await answers(kernel)];
+    expect([one.retval, one.shown]).toEqual([plain.retval, 0]);
+    expect([another.retval, another.shown]).toEqual([plain.retval, 0]);
+    expect(one.code).not.toEqual(another.code);
   });
 
   test('programs of one array are all compiled or all interpreted', async () => {

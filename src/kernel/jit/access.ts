@@ -259,19 +259,19 @@ export function store(a: AccessContext, slot: number, size: number, operand: 'im
     const local = a.stored.get(slot);
     if (local === undefined) return;
     if (operand === 'reg') size === 8 ? t.push(insn.src) : t.push32(insn.src);
-    else size === 8 ? t.body.i64(insn.imm) : t.body.i32(insn.imm);
+    else t.body.given(insn.imm, size === 8);
     t.body.set(local);
     return;
   }
   const offset = pushAddress(a, slot, insn.dst, insn.offset, size, true);
   if (size === 8) {
     if (operand === 'reg') t.push(insn.src);
-    else t.body.i64(insn.imm);
+    else t.body.given(insn.imm, true);
     keep(a, slot);
     t.body.memory(Op.i64_store, offset);
   } else {
     if (operand === 'reg') t.push32(insn.src);
-    else t.body.i32(insn.imm);
+    else t.body.given(insn.imm, false);
     keep(a, slot);
     t.body.memory(ofSize(NARROW_STORES, size), offset);
   }
@@ -325,7 +325,7 @@ export function packetLoad(t: Translator, slot: number, size: number, indirect: 
   const { data, packetEnd } = t.code.context.frame;
   const at = t.scratch(I32, 1);
   const address = t.scratch(I32, 2);
-  body.i32(insn.imm);
+  body.given(insn.imm, false);
   if (indirect) {
     t.push32(insn.src);
     body.op(Op.i32_add);

@@ -53,8 +53,7 @@ function pushOperand(t: Translator, slot: number, bits: 32 | 64, operand: 'imm' 
   if (operand === 'reg') {
     if (bits === 64) t.push(insn.src);
     else t.push32(insn.src);
-  } else if (bits === 64) t.body.i64(insn.imm);
-  else t.body.i32(insn.imm);
+  } else t.body.given(insn.imm, bits === 64);
 }
 
 /** The same comparisons with the next integer up, and down. */
@@ -87,8 +86,7 @@ export function pushCondition(t: Translator, slot: number, inOtherWords = false)
   if (bits === 64) t.push(insn.dst);
   else t.push32(insn.dst);
   if (operand === 'reg') pushOperand(t, slot, bits, operand);
-  else if (bits === 64) t.body.i64(imm);
-  else t.body.i32(imm);
+  else t.body.given(imm, bits === 64);
   if (condition === 'set') {
     if (bits === 64) t.body.op(Op.i64_and).i64(0);
     else t.body.op(Op.i32_and).i32(0);
@@ -150,7 +148,7 @@ export function compute(t: Translator, slot: number): void {
       t.pop32(insn.dst);
       break;
     case 'loadImm64':
-      body.i64big((BigInt(insn.immHigh ?? 0) << 32n) | BigInt(insn.imm >>> 0));
+      body.givenBig((BigInt(insn.immHigh ?? 0) << 32n) | BigInt(insn.imm >>> 0));
       t.pop(insn.dst);
       break;
     default:
@@ -230,8 +228,7 @@ function pushDivision(t: Translator, slot: number, does: Alu): void {
       else negate();
     } else {
       pushDividend();
-      constant(insn.imm);
-      body.op(divide);
+      body.given(insn.imm, wide).op(divide);
     }
     return;
   }

@@ -26,6 +26,8 @@ import { ModuleBuilder } from './wasm.js';
 
 export interface JitOptions {
   readonly checked: boolean;
+  /** Hide the numbers that the program brought. */
+  readonly blinded?: boolean;
   readonly helpers: (id: number) => HelperDefinition | undefined;
 }
 

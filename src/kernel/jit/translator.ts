@@ -48,6 +48,8 @@ export const FRAME = layout.STACK_FRAME;
 export interface TranslationOptions {
   /** Check every access and keep to a budget, for programs that no verifier has accepted. */
   readonly checked: boolean;
+  /** Hide the numbers that the program brought. */
+  readonly blinded?: boolean;
   readonly helpers: (id: number) => HelperDefinition | undefined;
   /** Whether any helper that the program calls can move the packet. */
   readonly movesPacket: boolean;
@@ -81,6 +83,7 @@ export class Translator {
     this.provenances = provenances;
     this.#home = home;
     this.body = home.body;
+    this.body.blinded = options.blinded ?? false;
     this.frame = home.frame;
     for (let r = 0; r <= 9; r++) this.#registers.push(home.arguments.get(r) ?? this.body.local(I64));
   }

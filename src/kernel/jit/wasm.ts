@@ -198,6 +198,8 @@ export class FunctionBody extends Bytes {
   readonly #places: number[] = [];
   /** Blocks open at this point. */
   depth = 0;
+  /** The numbers that the program brought are hidden, so that nobody can write code as numbers (net.core.bpf_jit_harden). */
+  blinded = false;
 
   constructor(type: FunctionType) {
     super();
@@ -243,6 +245,25 @@ export class FunctionBody extends Bytes {
 
   i64big(value: bigint): this {
     return this.byte(Op.i64_const).signed64(value);
+  }
+
+  /** A number that the program brought; `wide`: as an i64. Blinded, neither it nor a part of it is in the code. */
+  given(value: number, wide: boolean): this {
+    if (this.blinded && wide) return this.givenBig(BigInt(value));
+    if (!this.blinded) return wide ? this.i64(value) : this.i32(value);
+    const [key = 0] = crypto.getRandomValues(new Int32Array(1));
+    return this.i32(value ^ key)
+      .i32(key)
+      .op(Op.i32_xor);
+  }
+
+  /** The same with 64 bits. */
+  givenBig(value: bigint): this {
+    if (!this.blinded) return this.i64big(value);
+    const [key = 0n] = crypto.getRandomValues(new BigInt64Array(1));
+    return this.i64big(BigInt.asIntN(64, value ^ key))
+      .i64big(key)
+      .op(Op.i64_xor);
   }
 
   /** A load or store; the address is on the stack. `offset` is unsigned. */
