@@ -26,6 +26,9 @@ export const LINUX = 'linux';
 /** How long a kernel may take to say what it is, in milliseconds. */
 const GREETING_TIME = 30_000;
 
+/** What a command has to tell that its call failed, in milliseconds, before it is ended without. */
+const TIME_TO_TELL = 200;
+
 /** The kernel that is meant: `name`, else what SKEP_KERNEL says, else `default`. */
 export const chosenKernel = (name: string | undefined): string =>
   name ?? (process.env.SKEP_KERNEL || DEFAULT_KERNEL);
@@ -35,11 +38,23 @@ export async function connectKernel(name?: string): Promise<Connection> {
   const chosen = chosenKernel(name);
   if (chosen === LINUX) return (await import('./connect-linux.js')).connectLinux();
   const { kernel } = await startedKernel(kernelPlace(chosen));
+  let isReleased = false;
+  // Who waits for a call hears of the end by that; who listens to a stream does not.
+  void kernel.ended.then(() => {
+    setTimeout(() => {
+      if (isReleased) return;
+      process.stderr.write(`skep: the kernel \`${chosen}\` has ended\n`);
+      process.exit(1);
+    }, TIME_TO_TELL);
+  });
   return {
     bpf: kernel.bpf,
     machine: kernel.machine,
     linux: false,
-    release: async () => kernel.close(),
+    release: async () => {
+      isReleased = true;
+      kernel.close();
+    },
   };
 }
 

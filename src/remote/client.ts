@@ -13,7 +13,7 @@ import {
   bpfMethods,
   CONTROL,
   controlMethods,
-  GREETING,
+  Greeting,
   type KernelControl,
   type KernelHello,
   type LoggedResult,
@@ -164,7 +164,8 @@ class Connection {
       this.#hello = (message) => {
         this.#hello = undefined;
         const hello = message as Partial<KernelHello> | null;
-        if (hello?.greeting !== GREETING) return reject(new KernelRefused('what answers is no kernel'));
+        if (hello?.greeting !== Greeting.kernel)
+          return reject(new KernelRefused('what answers is no kernel'));
         const { name = '', pid = 0, version = '', refused } = hello;
         const about = { name, pid, version };
         if (refused !== undefined || hello.protocol !== PROTOCOL) {
@@ -173,7 +174,7 @@ class Connection {
         }
         resolve(about);
       };
-      this.#messages.send({ greeting: GREETING, protocol: PROTOCOL, ...task });
+      this.#messages.send({ greeting: Greeting.client, protocol: PROTOCOL, ...task });
     });
   }
 
@@ -268,7 +269,8 @@ class Connection {
   #ended(cause?: unknown): void {
     if (this.#end) return;
     const why = cause instanceof Error ? `: ${cause.message}` : '';
-    this.#end = new KernelGone(`the connection to the kernel has ended${why}`, { cause });
+    const hint = 'What it was asked last may have been done or not.';
+    this.#end = new KernelGone(`the kernel has ended, or the connection to it${why}`, { hint, cause });
     this.#rpc.$close(this.#end);
     this.#failHello?.(this.#end);
     this.#receivers.clear();

@@ -8,8 +8,8 @@ import type { Machine } from '../bpf/machine.js';
 /** Raised with every change that a client or a kernel of before would not understand. */
 export const PROTOCOL = 1;
 
-/** What every first message says, so that others than our own are told apart. */
-export const GREETING = 'skep kernel';
+/** What first messages say, so that others than our own are told apart. */
+export const Greeting = { client: 'skep client', kernel: 'skep kernel' } as const;
 
 /** The longest first message, in bytes. */
 export const MAX_HELLO = 4096;
@@ -23,7 +23,7 @@ export interface Task {
 
 /** A client's first message. */
 export interface ClientHello extends Task {
-  greeting: typeof GREETING;
+  greeting: typeof Greeting.client;
   protocol: number;
 }
 
@@ -39,7 +39,7 @@ export interface About {
 
 /** The kernel's first message. */
 export interface KernelHello extends About {
-  greeting: typeof GREETING;
+  greeting: typeof Greeting.kernel;
   protocol: number;
   /** Why there is no more to say. */
   refused?: string;

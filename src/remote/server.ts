@@ -15,7 +15,7 @@ import {
   type ClientHello,
   CONTROL,
   controlMethods,
-  GREETING,
+  Greeting,
   type KernelControl,
   type LoggedResult,
   logged,
@@ -164,12 +164,12 @@ export class Client {
 
   #greet(hello: Partial<ClientHello> | null): void {
     const { about } = this.#kernel;
-    const answer = { greeting: GREETING, protocol: PROTOCOL, ...about };
+    const answer = { greeting: Greeting.kernel, protocol: PROTOCOL, ...about };
     const refuse = (refused: string): void => {
       this.#messages.send({ ...answer, refused });
       this.end();
     };
-    if (hello?.greeting !== GREETING || !isTask(hello)) {
+    if (hello?.greeting !== Greeting.client || !isTask(hello)) {
       refuse('that was no greeting');
       return;
     }

@@ -14,7 +14,7 @@ import { load } from '../../src/loader/index.js';
 import { KernelGone, KernelRefused, RemoteKernel } from '../../src/remote/client.js';
 import { encode } from '../../src/remote/codec.js';
 import { frame } from '../../src/remote/frames.js';
-import { bpfMethods, GREETING, PROTOCOL } from '../../src/remote/protocol.js';
+import { bpfMethods, Greeting, PROTOCOL } from '../../src/remote/protocol.js';
 import type { ServedProcess } from '../../src/remote/server.js';
 import { golden, transcript } from '../maps/record.js';
 import { KernelNextDoor } from './pair.js';
@@ -350,7 +350,7 @@ describe('bad clients', () => {
     return answers;
   };
   const message = (value: unknown) => frame(encode(value));
-  const hello = { greeting: GREETING, protocol: PROTOCOL, name: 'bad', pid: 1 };
+  const hello = { greeting: Greeting.client, protocol: PROTOCOL, name: 'bad', pid: 1 };
 
   test.each<[string, Uint8Array[]]>([
     ['what is no frame', [new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n')]],
@@ -434,7 +434,9 @@ describe('what answers and is no kernel', () => {
     const send = channel.send.bind(channel);
     channel.send = (bytes) =>
       send(
-        bytes.length < 200 ? frame(encode({ greeting: GREETING, protocol: 2, name: 'x', pid: 1 })) : bytes,
+        bytes.length < 200
+          ? frame(encode({ greeting: Greeting.client, protocol: 2, name: 'x', pid: 1 }))
+          : bytes,
       );
     const error = await RemoteKernel.connect(channel, { name: 'test', pid: 1 }).catch((error) => error);
     expect(error).toBeInstanceOf(KernelRefused);
