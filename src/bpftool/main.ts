@@ -29,6 +29,8 @@ const OBJECTS: CommandTable = {
     object('feature', async () => (await import('./feature/index.js')).featureCommands),
     object('btf', async () => (await import('./btf/index.js')).btfCommands),
     object('gen', async () => (await import('./gen/index.js')).genCommands),
+    object('struct_ops', async () => (await import('./struct-ops/index.js')).structOpsCommands),
+    object('iter', async () => (await import('./iter.js')).iterCommands),
     object('token', async () => (await import('./token.js')).tokenCommands),
     versionCommand,
   ],

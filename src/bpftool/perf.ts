@@ -19,28 +19,41 @@ async function numbersIn(bpf: Bpf, directory: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-/** Undefined for a descriptor that is no tracing event with a program. */
-async function query(tool: Tool, bpf: Bpf, pid: number, fd: number): Promise<TaskFdInfo | undefined> {
-  try {
-    return await bpf.taskFdQuery(pid, fd);
-  } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
-    if (error.errno !== Errno.EPERM && error.errno !== Errno.EINVAL) return undefined;
-    await tool.info("HINT: non root or kernel doesn't support TASK_FD_QUERY");
-    throw new ToolError(`perf_query_support: ${errnoMessage(error.errno)}`);
+interface Held {
+  pid: number;
+  fd: number;
+  info: TaskFdInfo;
+}
+
+/** Every tracing event with a program. Fails when the kernel answers for no descriptor at all. */
+async function heldEvents(tool: Tool, bpf: Bpf): Promise<Held[]> {
+  const held: Held[] = [];
+  let refused: BpfError | undefined;
+  let answered = false;
+  for (const pid of await numbersIn(bpf, '/proc')) {
+    for (const fd of await numbersIn(bpf, `/proc/${pid}/fd`)) {
+      try {
+        held.push({ pid, fd, info: await bpf.taskFdQuery(pid, fd) });
+        answered = true;
+      } catch (error) {
+        if (!(error instanceof BpfError)) throw error;
+        // What is no tracing event is answered with another errno; of some processes one may not ask.
+        if (error.errno === Errno.EPERM || error.errno === Errno.EINVAL) refused = error;
+        else answered = true;
+      }
+    }
   }
+  if (answered || refused === undefined) return held;
+  await tool.info("HINT: non root or kernel doesn't support TASK_FD_QUERY");
+  throw new ToolError(`perf_query_support: ${errnoMessage(refused.errno)}`);
 }
 
 async function show(tool: Tool): Promise<undefined> {
-  const bpf = await tool.bpf;
+  const held = await heldEvents(tool, await tool.bpf);
   tool.json?.startArray();
-  for (const pid of await numbersIn(bpf, '/proc')) {
-    for (const fd of await numbersIn(bpf, `/proc/${pid}/fd`)) {
-      const info = await query(tool, bpf, pid, fd);
-      if (info === undefined) continue;
-      if (tool.json) tool.json.value({ pid, fd, ...eventJson(info) });
-      else tool.print(`pid ${pid}  fd ${fd}: ${eventText(info)}\n`);
-    }
+  for (const { pid, fd, info } of held) {
+    if (tool.json) tool.json.value({ pid, fd, ...eventJson(info) });
+    else tool.print(`pid ${pid}  fd ${fd}: ${eventText(info)}\n`);
   }
   tool.json?.endArray();
 }

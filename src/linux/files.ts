@@ -11,6 +11,7 @@ import {
   readSync,
   renameSync,
   rmdirSync,
+  type Stats,
   statSync,
   unlinkSync,
   writeSync,
@@ -82,7 +83,13 @@ export class LinuxFiles implements FileCommands {
 
   /** Undefined for nothing. A pin says what it is when it is opened; one that this user may not open is a file. */
   async #kind(path: string, mayBePinned: boolean): Promise<FileKind | undefined> {
-    const found = statSync(path, { throwIfNoEntry: false });
+    let found: Stats | undefined;
+    try {
+      found = statSync(path, { throwIfNoEntry: false });
+    } catch {
+      // It is there, and what it leads to may not be looked at: a descriptor of another process.
+      return 'file';
+    }
     if (!found) return undefined;
     if (found.isDirectory()) return 'directory';
     return (mayBePinned && (await this.#pins.pinKind(path))) || 'file';

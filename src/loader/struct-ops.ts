@@ -9,6 +9,7 @@ import type { Btf } from '../btf/btf.js';
 import type { BtfComposite } from '../btf/types.js';
 import type { StructOpsSpec } from '../elf/spec.js';
 import type { Collection } from './collection.js';
+import { kernelBtfBytes } from './kernel-btf.js';
 import { kernelName } from './names.js';
 
 /** Begins the name of the structure around a kernel structure that is a map's value: its state, and the structure. */
@@ -94,7 +95,10 @@ export async function createStructOps(
   const layout = layoutOf(kernelBtf, kernelStruct(ops.struct), where);
   const programs = new Map([...collection.programs].map(([name, { fd }]) => [name, fd]));
   const value = fillIn(ops, btf, kernelBtf, layout, programs);
+  let types: Fd | undefined;
   try {
+    // The kernel asks for BTF of the object too, whatever it says.
+    types = await kernel.btfLoad(kernelBtfBytes(btf));
     const fd = await kernel.mapCreate({
       type: MapType.StructOps,
       keySize: 4,
@@ -102,6 +106,7 @@ export async function createStructOps(
       maxEntries: 1,
       flags: ops.link ? MapFlag.Link : 0,
       name: kernelName(ops.name),
+      btfFd: types,
       btfVmlinuxValueTypeId: layout.typeId,
     });
     try {
@@ -114,5 +119,7 @@ export async function createStructOps(
   } catch (error) {
     if (!(error instanceof BpfError)) throw error;
     throw new SkepError(`cannot be made: ${error.message}`, { where, cause: error });
+  } finally {
+    if (types !== undefined) await kernel.close(types);
   }
 }
