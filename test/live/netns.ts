@@ -7,6 +7,7 @@ import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
 const AF_PACKET = 17;
+const ENOBUFS = 105;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 
 const libc = koffi.load(null);
@@ -60,7 +61,7 @@ export class Network implements Disposable {
     return numbers as [number, number];
   }
 
-  /** Sends frames out of a device, as they are. */
+  /** Sends frames out of a device, as they are. What a program there drops is none the worse. */
   send(ifindex: number, frames: readonly Uint8Array[]): void {
     const fd = checked('socket', socket(AF_PACKET, SOCK_RAW_CLOEXEC, 0));
     // struct sockaddr_ll
@@ -68,7 +69,10 @@ export class Network implements Disposable {
     new DataView(to.buffer).setUint16(0, AF_PACKET, true);
     new DataView(to.buffer).setInt32(4, ifindex, true);
     try {
-      for (const frame of frames) checked('sendto', sendto(fd, frame, frame.length, 0, to, to.length));
+      for (const frame of frames) {
+        const result = sendto(fd, frame, frame.length, 0, to, to.length);
+        if (result < 0 && koffi.errno() !== ENOBUFS) checked('sendto', result);
+      }
     } finally {
       closeSync(fd);
     }

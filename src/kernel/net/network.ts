@@ -84,15 +84,10 @@ export class Network {
    */
   receive(device: Device, packet: Uint8Array): { received: boolean; passed: number } {
     this.#passed = 0;
-    let received: boolean;
-    if (device.peer) received = this.#send(device.peer, packet);
-    else if (fits(packet, device.mtu)) {
-      received = true;
-      this.#arrive(device, packet, false);
-    } else {
-      received = false;
-      device.counters.rxErrors++;
-    }
+    const received = fits(packet, device.mtu);
+    if (!received) device.counters.rxErrors++;
+    else if (device.peer) this.#transmit(device.peer, packet);
+    else this.#arrive(device, packet, false);
     for (let hops = 0; this.#arrivals.length > 0; hops++) {
       const arrival = this.#arrivals.shift() as Arrival;
       if (hops < MAX_HOPS) this.#take(arrival);
@@ -161,7 +156,7 @@ export class Network {
     if (generic) {
       const outcome = this.#xdp(generic, device, seen, number);
       seen = outcome.packet;
-      if (outcome.verdict === XdpAction.Tx) this.#transmit(device, seen);
+      if (outcome.verdict === XdpAction.Tx) this.#send(device, seen);
       else if (outcome.verdict === XdpAction.Redirect) this.#redirect(device, outcome, false);
       if (outcome.verdict !== XdpAction.Pass) return;
     }
@@ -205,8 +200,6 @@ export class Network {
           return undefined;
         }
         case TcAction.Shot:
-          if (direction === 'ingress') device.counters.rxDropped++;
-          else device.counters.txDropped++;
           return undefined;
         default:
           return seen;
@@ -217,31 +210,30 @@ export class Network {
 
   // ---- out
 
-  /** What the stack sends, and what a generic XDP program does. */
-  #transmit(device: Device, packet: Uint8Array): boolean {
+  /** What the stack sends. */
+  #transmit(device: Device, packet: Uint8Array): void {
     const left = this.#tc(device, 'egress', packet);
-    if (!left) return false;
+    if (!left) return;
     record(device, 'stack', 'out', left);
-    return this.#send(device, left);
+    this.#send(device, left);
   }
 
   /** Puts a packet on the cable. */
-  #send(device: Device, packet: Uint8Array): boolean {
+  #send(device: Device, packet: Uint8Array): void {
     const { counters, peer } = device;
     if (!fits(packet, Math.min(device.mtu, peer?.mtu ?? device.mtu))) {
       counters.txDropped++;
-      return false;
+      return;
     }
     record(device, 'cable', 'out', packet);
     if (peer) {
       // Counted when the peer has taken it, as it counts.
       this.#arrive(peer, packet, false);
-      return true;
+      return;
     }
     counters.txPackets++;
     counters.txBytes += packet.length;
     if (device.kind === 'loopback') this.#arrive(device, packet, false);
-    return true;
   }
 
   /** What a native XDP program sends: no stack sees it. A veth device sends it only when its peer has such a program too. */
