@@ -49,7 +49,13 @@ export class EmulatedKernel extends KernelProcess {
     const insns = [...RAW_PROLOGUE, ...decode(instructions)];
     const definition: ProgramTypeDefinition = { ...xdp, packetLoads: true };
     const resolved = resolve(insns, memory, () => undefined);
-    const installed = await installer.install(resolved, definition, true, safety !== 'trust');
+    const installed = await installer.install(
+      resolved,
+      definition,
+      true,
+      safety !== 'trust',
+      this.machine.blinds(this.task),
+    );
     try {
       return runRaw(memory, arena, installed.runnable, data, budget);
     } finally {

@@ -193,6 +193,12 @@ export class KernelMachine {
     for (const waiter of this.waiters) waiter.look();
   }
 
+  /** Whether the numbers of programs that this task loads are hidden in compiled code. */
+  blinds({ uid }: Task): boolean {
+    const harden = this.settings.get('net.core.bpf_jit_harden');
+    return harden === 2 || (harden === 1 && uid !== 0);
+  }
+
   // ---- statistics
 
   /** Counts runs from now on; what is returned ends that. */

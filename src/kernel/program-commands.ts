@@ -74,10 +74,13 @@ export class KernelPrograms {
     const slots = attr.instructions.length / 8;
     const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
     const xlated = dumpInstructions(insns, (fd) => view.find(fd, 'map')?.id ?? 0);
-    const harden = machine.settings.get('net.core.bpf_jit_harden');
-    const blinded = harden === 2 || (harden === 1 && this.#task.uid !== 0);
-    const checked = safety === 'check';
-    const installed = await installer.install(resolved, definition, gplCompatible, checked, blinded);
+    const installed = await installer.install(
+      resolved,
+      definition,
+      gplCompatible,
+      safety === 'check',
+      machine.blinds(this.#task),
+    );
     const { address, runnable } = installed;
     const traits: ProgramTraits = {
       type: definition.type,

@@ -16,6 +16,7 @@ type Run = (code: Uint8Array, packet: Uint8Array) => bigint | Promise<bigint>;
 
 const jit: Run = (code, packet) => runRaw('jit', code, packet);
 const trusted: Run = (code, packet) => runRaw('trusted jit', code, packet);
+const hardened: Run = (code, packet) => runRaw('hardened jit', code, packet);
 const interpreter: Run = (code, packet) => runRaw('interpreter', code, packet);
 const reference: Run = (code, packet) => runReference(code, packet.slice());
 
@@ -36,6 +37,15 @@ test(`JIT and interpreter give the same answer, ${RUNS} random programs`, { time
 test('the JIT gives the same answer with and without checks', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(randomProgram(), (program) => compare(program, jit, trusted)),
+    { numRuns: Math.ceil(RUNS / 10) },
+  );
+});
+
+test('the JIT gives the same answer when the numbers of programs are hidden', {
+  timeout: 60_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(randomProgram(), (program) => compare(program, hardened, trusted)),
     { numRuns: Math.ceil(RUNS / 10) },
   );
 });
