@@ -42,7 +42,7 @@ export interface ServedProcess {
 /** What is served. */
 export interface ServedKernel {
   readonly about: About;
-  process(task: Task): ServedProcess | Promise<ServedProcess>;
+  process(task: Task): ServedProcess;
   /** The commands for the kernel as a whole, as `client` gives them. */
   control(client: Client): KernelControl;
   /** Is told of errors that are neither the client's nor Linux's: bugs. */
@@ -179,18 +179,15 @@ export class Client {
     }
     this.task = { name: hello.name as string, pid: hello.pid as number };
     this.#messages.limit = MAX_FRAME;
-    // The first of all calls is the making of the process.
-    this.#last = Promise.resolve(this.#kernel.process(this.task)).then(
-      (process) => {
-        this.#process = process;
-        this.#offer(process);
-        this.#messages.send(answer);
-      },
-      (error) => {
-        this.#kernel.report(error, 'a new process');
-        refuse('it could not make a process');
-      },
-    );
+    try {
+      this.#process = this.#kernel.process(this.task);
+    } catch (error) {
+      this.#kernel.report(error, 'a new process');
+      refuse('it could not make a process');
+      return;
+    }
+    this.#offer(this.#process);
+    this.#messages.send(answer);
   }
 
   // ---- calls
