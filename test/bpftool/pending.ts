@@ -1,7 +1,6 @@
 // Recorded cases whose commands are not written yet. SKEP_PENDING=1 runs them all the same.
 
 const cases: readonly RegExp[] = [
-  /^(help-)?(iter|struct_ops)/,
   /^cgroup-show/,
   /^hello-btf-list/,
 ];
