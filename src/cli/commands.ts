@@ -283,12 +283,16 @@ program.addCommand(devCommand().exitOverride());
 addKernelCommand(addCommand);
 addFileCommands(addCommand);
 
-/** The conformance suite's runner puts the memory before the options that it is told to pass. */
-function argumentsInOrder([first, second, ...rest]: readonly string[]): string[] {
-  if (first === undefined || second === undefined)
-    return [first, second].filter((argument) => argument !== undefined);
-  if (second === 'conformance' && /^[0-9a-f\s]*$/i.test(first)) return [second, first, ...rest];
-  return [first, second, ...rest];
+/**
+ * The conformance suite's runner puts the memory before the options that it is told to pass, and `--kernel NAME` may stand
+ * before the command, as it may in bpftool's grammar.
+ */
+function argumentsInOrder(argv: readonly string[]): string[] {
+  const [first = '', second = '', third, ...rest] = argv;
+  if (second === 'conformance' && /^[0-9a-f\s]*$/i.test(first)) return [second, first, ...argv.slice(2)];
+  if (first.startsWith('--kernel=') && second !== '') return [second, first, ...argv.slice(2)];
+  if (first === '--kernel' && third !== undefined) return [third, first, second, ...rest];
+  return [...argv];
 }
 
 /** Runs a command line, without the name of the program. What goes wrong is told, and is the exit status. */

@@ -1,6 +1,6 @@
 // Pins in the bpf file system of the real kernel, and the files whose descriptors bpf(2) takes.
 
-import { openSync, readlinkSync, readSync } from 'node:fs';
+import { openSync, read, readlinkSync } from 'node:fs';
 import type { Fd, ObjKind, PinCommands } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { attributes } from './attributes.js';
@@ -99,10 +99,11 @@ export class LinuxPins implements PinCommands {
   async read(fd: Fd, size: number): Promise<Uint8Array> {
     this.#session.own('read', fd);
     const buffer = new Uint8Array(size);
-    try {
-      return buffer.subarray(0, readSync(fd, buffer));
-    } catch (cause) {
-      throw fileError('read', cause, `descriptor ${fd}`);
-    }
+    // Not synchronous: of a file without an end, as trace_pipe, it waits for what will come.
+    const { error, length } = await new Promise<{ error: Error | null; length: number }>((resolve) => {
+      read(fd, buffer, 0, size, null, (error, length) => resolve({ error, length }));
+    });
+    if (error) throw fileError('read', error, `descriptor ${fd}`);
+    return buffer.subarray(0, length);
   }
 }
