@@ -41,6 +41,7 @@ export async function connectKernel(name?: string): Promise<Connection> {
   let isReleased = false;
   // Who waits for a call hears of the end by that; who listens to a stream does not.
   void kernel.ended.then(() => {
+    if (isReleased) return;
     setTimeout(() => {
       if (isReleased) return;
       process.stderr.write(`skep: the kernel \`${chosen}\` has ended\n`);
