@@ -31,8 +31,14 @@ export interface Shown extends Pick<ProgDump, 'xlated' | 'funcInfo' | 'lineInfo'
   readonly lineRecords: readonly number[];
 }
 
+/** What is asked of a program to show it. */
+export type ShownParts = Pick<
+  ProgramParts,
+  'facts' | 'xlated' | 'id' | 'name' | 'tag' | 'btf' | 'funcInfo' | 'lineInfo'
+>;
+
 /** What nobody verified is shown as it was loaded. */
-export async function show(parts: ProgramParts): Promise<Shown> {
+export async function show(parts: ShownParts): Promise<Shown> {
   const { facts } = parts;
   if (!facts) return asLoaded(parts);
   const rewritten = await rewrite(facts, { kernelTypes, names: kernelNames });
@@ -54,7 +60,7 @@ export async function show(parts: ProgramParts): Promise<Shown> {
   };
 }
 
-function asLoaded(parts: ProgramParts): Shown {
+function asLoaded(parts: ShownParts): Shown {
   const { xlated, funcInfo, lineInfo } = parts;
   const count = Math.floor((lineInfo?.length ?? 0) / LINE_RECORD);
   return {
@@ -84,7 +90,7 @@ function moved(
 }
 
 function functionsOf(
-  { id, name, tag, funcInfo, btf }: ProgramParts,
+  { id, name, tag, funcInfo, btf }: ShownParts,
   { xlated, functions }: Pick<Rewritten, 'xlated' | 'functions'>,
   loaded: readonly number[],
 ): ShownFunction[] {
@@ -157,7 +163,7 @@ function functionTag(xlated: Uint8Array, start: number, end = xlated.length / 8)
 /** The name of a function's type. */
 function functionName(
   funcInfo: Uint8Array | undefined,
-  btf: NonNullable<ProgramParts['btf']>['btf'] | undefined,
+  btf: NonNullable<ShownParts['btf']>['btf'] | undefined,
   number: number,
 ): string | undefined {
   if (!funcInfo || !btf || number < 0 || (number + 1) * FUNC_RECORD > funcInfo.length) return undefined;

@@ -18,9 +18,12 @@ const PROGRAM = 1n << 28n;
 /** Where its data lies that programs are given the address of. */
 const DATA = 0xffffffff82000000n;
 
+/** What calls count from. It is far from what is called: small numbers would be taken for those of helpers. */
+const BASE = '__bpf_call_base';
+const FIRST = 0x1000n;
+
 /** What helpers and map types do not name. */
 const others: readonly string[] = [
-  '__bpf_call_base',
   'arch_bpf_timed_may_goto',
   'bpf_dynptr_from_skb_rdonly',
   ...[8, 16, 32].map((bits) => `bpf_skb_load_helper_${bits}_no_cache`),
@@ -29,8 +32,10 @@ const others: readonly string[] = [
 const names = [
   ...new Set([...others, ...helperSymbols(helperNames), ...mapFunctions, ...kfuncs.map(({ name }) => name)]),
 ].sort();
-const places = new Map(names.map((name, i) => [name, TEXT + BigInt(i) * FUNCTION]));
-const callBase = places.get('__bpf_call_base') as bigint;
+const places = new Map([
+  [BASE, TEXT],
+  ...names.map((name, i) => [name, TEXT + FIRST + BigInt(i) * FUNCTION] as const),
+]);
 
 /** Objects whose addresses are loaded; each has one, whatever it is. */
 const data = ['jiffies', 'cpu_number', 'prog_aux', 'struct_meta', 'arena', 'variable'];
@@ -39,7 +44,7 @@ export const kernelNames: KernelNames = {
   distance(name) {
     const place = places.get(name);
     if (place === undefined) throw new Error(`the kernel has no function ${name}`);
-    return Number(place - callBase);
+    return Number(place - TEXT);
   },
   address(name) {
     const address = DATA + BigInt(data.indexOf(name) + 1) * FUNCTION;

@@ -12,7 +12,7 @@ import { parseObject } from '../../src/elf/index.js';
 import { assembleUnit, encode } from '../../src/isa/index.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { kernelTypes } from '../../src/kernel/types/index.js';
-import { type VerifierMap, verify } from '../../src/kernel/verifier/index.js';
+import { type Verdict, type VerifierMap, verify } from '../../src/kernel/verifier/index.js';
 import { recordOf } from '../../src/kernel/verifier/records.js';
 import { load } from '../../src/loader/index.js';
 
@@ -73,8 +73,11 @@ function listening(kernel: Bpf, said: Said[]): Bpf {
   });
 }
 
-/** The emulated kernel, with Skep's verifier also for the types of programs that it does not run. */
-export function verifyingKernel(cpus: number): Bpf {
+/**
+ * The emulated kernel, with Skep's verifier also for the types of programs that it does not run. `heard` is told of each
+ * verdict.
+ */
+export function verifyingKernel(cpus: number, heard?: (verdict: Verdict) => void): Bpf {
   const kernel = new EmulatedKernel({ cpus });
   const btfs = new Map<Fd, Btf>();
   const maps = new Map<Fd, VerifierMap & { frozen: boolean }>();
@@ -95,6 +98,7 @@ export function verifyingKernel(cpus: number): Bpf {
         logLevel: attr.logLevel ?? 0,
       },
     );
+    heard?.(verdict);
     if (attr.log) attr.log.text = verdict.log;
     if (!verdict.accepted) throw new BpfError('BPF_PROG_LOAD', verdict.errno as Errno, '', verdict.log);
     return kernel.progLoad({ type: ProgType.Xdp, license: 'GPL', instructions: PLAIN });
