@@ -21,6 +21,9 @@ const mounts: readonly (readonly [path: string, fs: FileSystem, mode: number])[]
   ['/tmp', rootfs, 0o1777],
   ['/sys', sysfs, 0o555],
   ['/sys/fs/bpf', bpffs, 0o1777],
+  // Cgroups as systemd's hybrid hierarchy has them; there is none but the root, and no hook in it yet.
+  ['/sys/fs/cgroup', sysfs, 0o555],
+  ['/sys/fs/cgroup/unified', sysfs, 0o555],
   ['/sys/kernel/tracing', tracefs, 0o700],
   ['/sys/kernel/debug', debugfs, 0o700],
   ['/sys/kernel/debug/tracing', tracefs, 0o700],
