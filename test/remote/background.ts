@@ -1,7 +1,7 @@
 // Kernels in processes of their own, in a runtime directory of the test's own; ended with it, whatever happens.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { kernelPlace, kernelPlaces } from '../../src/node/run-directory.js';
@@ -92,8 +92,9 @@ export class Background implements AsyncDisposable {
     for (const { socket } of kernelPlaces()) {
       const channel = await dial(socket);
       if (typeof channel === 'string') continue;
-      const { about } = await RemoteKernel.connect(channel, { name: 'test', pid: process.pid });
-      this.#pids.add(about.pid);
+      // What a test put there in place of a kernel is one of its children.
+      const kernel = await RemoteKernel.connect(channel, { name: 'test', pid: process.pid }).catch(() => {});
+      if (kernel) this.#pids.add(kernel.about.pid);
     }
     for (const pid of this.#pids) await ended(pid, 'SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
@@ -118,9 +119,13 @@ export async function finished(child: ChildProcess): Promise<Outcome> {
   return outcome;
 }
 
+/** A process that has ended is still there until its parent has asked for its status. */
+const isZombie = (pid: number): boolean =>
+  process.platform === 'linux' && /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+
 const lives = (pid: number, signal: NodeJS.Signals | 0 = 0): boolean => {
   try {
-    return process.kill(pid, signal);
+    return process.kill(pid, signal) && !isZombie(pid);
   } catch {
     return false;
   }
