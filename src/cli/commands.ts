@@ -58,7 +58,7 @@ function addCommand(name: string): Command {
 
 program
   .description(
-    'eBPF without Linux: runs, inspects and disassembles the objects that clang makes for the kernel.',
+    'eBPF without Linux: verifies, runs and inspects the objects that clang makes for the kernel, and is bpftool.',
   )
   .version(skepVersion(), '--version', 'print the version')
   .helpOption('-h, --help', 'print this help')
@@ -74,10 +74,15 @@ program
   .addHelpText(
     'after',
     `
+bpftool's commands (skep prog help, ...):
+  prog, map, link, cgroup, perf, net, feature, btf, gen, struct_ops, iter, token, batch, version
+  They talk to the kernel that stays; to another one with --kernel NAME, to that of this machine with --kernel linux.
+
 Examples:
   $ skep run firewall.bpf.o --pcap traffic.pcapng --set blocked_port=443
-  $ skep inspect firewall.bpf.o
-  $ skep objdump -S firewall.bpf.o`,
+  $ skep verify firewall.bpf.o
+  $ skep prog load firewall.bpf.o /sys/fs/bpf/firewall
+  $ skep dev add eth0 && skep net attach xdp name firewall dev eth0`,
   );
 
 addCommand('run')
