@@ -4,6 +4,7 @@
 //     node scripts/verifier-corpus/main.mjs live [--set S]                         the live kernel by the selftests' expectations
 //     node scripts/verifier-corpus/main.mjs show --test ID [--mode M]              one recording: expectation, attributes, log
 //     node scripts/verifier-corpus/main.mjs [run] [options]                        ours against the recordings
+//     node scripts/verifier-corpus/main.mjs xlated [--set S] [--mode M] [--file O] [--test T] [--diff]   what rewriting makes of the accepted
 //
 // Options of run:
 //     --set S         verifier (default), extended, selftests, samples, real (objects/real/*.o, put there by hand), or all
@@ -136,5 +137,32 @@ async function run() {
   if (!good) process.exit(1);
 }
 
-const commands = { build, live, show, run };
-await (commands[command] ?? (() => fail(`There is no command ${command}: build, live, show, run.`)))();
+/** Rewriting against what the kernel showed; runs on the kernel that was recorded, whose functions have these places. */
+async function xlated() {
+  const { compareXlated } = await import('./xlated.mjs');
+  let good = true;
+  for (const set of values.set === undefined || values.set === 'all'
+    ? recordedSets()
+    : values.set.split(',')) {
+    let [all, same] = [0, 0];
+    for (const one of compareXlated(set, values.mode, { object: values.file, test: values.test })) {
+      all++;
+      if (one.same) same++;
+      else if (one.threw) console.log(`${one.id}\n${one.threw}`);
+      else {
+        const lines = values.diff ? Math.max(one.live.length, one.ours.length) : one.at + 1;
+        console.log(one.id);
+        for (let i = values.diff ? Math.max(0, one.at - 5) : one.at; i < Math.min(lines, one.at + 20); i++)
+          console.log(`${String(i).padStart(6)} ${(one.live[i] ?? '').padEnd(50)} ${one.ours[i] ?? ''}`);
+      }
+    }
+    good &&= same === all;
+    console.log(`${set} (${values.mode}): ${same} of ${all} accepted programs are rewritten as by Linux`);
+  }
+  if (!good) process.exit(1);
+}
+
+const commands = { build, live, show, run, xlated };
+await (
+  commands[command] ?? (() => fail(`There is no command ${command}: build, live, show, run, xlated.`))
+)();

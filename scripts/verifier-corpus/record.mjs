@@ -287,7 +287,10 @@ async function recordTest(asked) {
       const bpfOnly = [Capability.SYS_ADMIN, Capability.PERFMON];
       const only = judge(self.attr, bpfOnly);
       test.bpf = only.answer;
-      if (only.fd >= 0) linux.close(only.fd);
+      if (only.fd >= 0) {
+        test.bpf.xlated = linux.xlated(only.fd);
+        linux.close(only.fd);
+      }
       if (linux.unprivilegedAllowed()) {
         const none = judge(self.attr, ALL);
         test.unpriv = none.answer;

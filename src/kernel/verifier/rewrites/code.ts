@@ -142,8 +142,10 @@ export class Code {
     const insns = fields.map((one) => new Insn(one));
     fields.forEach(({ skip }, i) => {
       if (skip === undefined) return;
+      const to = i + 1 + skip;
+      if (to < 0 || to > insns.length) throw new RangeError('a jump of a replacement leads out of it');
       // One after the last leads to what follows.
-      const target = insns[i + 1 + skip] ?? old.next;
+      const target = to === insns.length ? old.next : insns[to];
       if (target) (insns[i] as Insn).target = target;
     });
     insns.forEach((insn, i) => {
