@@ -63,11 +63,12 @@ const missing = (path: string): string => `cannot stat ${printable(path)}: ${err
 
 /** What a BpfError of `body` means is told; true when there was none. */
 async function attempt(
-  name: string,
+  doing: 'reading' | 'setting',
   path: string,
   options: SysctlOptions,
   body: () => Promise<void>,
 ): Promise<boolean> {
+  const key = `key "${printable(settingName(path))}"`;
   try {
     await body();
     return true;
@@ -77,15 +78,15 @@ async function attempt(
     if (errno === Errno.ENOENT || errno === Errno.ENOTDIR) {
       if (!options.ignore) complain(missing(path));
     } else if (errno === Errno.EACCES || errno === Errno.EPERM) {
-      complain(`permission denied on key "${printable(name)}"`);
-    } else complain(`key "${printable(name)}": ${errnoMessage(errno)}`);
+      complain(`permission denied on ${key}`);
+    } else complain(`${doing} ${key}: ${errnoMessage(errno)}`);
     return false;
   }
 }
 
 async function showNamed(bpf: Bpf, name: string, options: SysctlOptions): Promise<void> {
   const path = settingPath(name);
-  await attempt(name, path, options, () => show(bpf, path, options));
+  await attempt('reading', path, options, () => show(bpf, path, options));
 }
 
 /** One setting, or all that are below a directory. */
@@ -95,7 +96,7 @@ async function show(bpf: Bpf, path: string, options: SysctlOptions): Promise<voi
     const entries = [...(await bpf.fileList(path))].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       const below = `${path}/${entry.name}`;
-      await attempt(settingName(below), below, options, () => show(bpf, below, options));
+      await attempt('reading', below, options, () => show(bpf, below, options));
     }
     return;
   }
@@ -117,7 +118,7 @@ function settingText(name: string, value: string, { values }: SysctlOptions): st
 
 async function set(bpf: Bpf, name: string, value: string, options: SysctlOptions): Promise<void> {
   const path = settingPath(name);
-  const done = await attempt(name, path, options, async () => {
+  const done = await attempt('setting', path, options, async () => {
     await bpf.fileStat(path);
     await bpf.writeFile(path, utf8.encode.encode(`${value}\n`));
   });

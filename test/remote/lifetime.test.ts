@@ -144,6 +144,31 @@ describe('the directory of the sockets', () => {
   });
 });
 
+describe('another user', () => {
+  /** What becomes of a connection that another user tries. */
+  const attempt = (): string => {
+    const socket = JSON.stringify(path.join(runDirectory(), 'default.sock'));
+    const dial = `require('net').connect(${socket}, () => console.log('in')).on('error', (e) => console.log(e.code)).unref()`;
+    const { stdout } = spawnSync(process.execPath, ['-e', dial], {
+      uid: 4711,
+      gid: 4711,
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    return stdout.trim();
+  };
+
+  asRoot('does not get in: by the directory, and by the socket itself', async () => {
+    await background.start();
+    expect(attempt()).toBe('EACCES');
+    for (const directory of [background.directory, runDirectory()]) chmodSync(directory, 0o755);
+    expect(attempt()).toBe('EACCES');
+    expect((await background.skep(['prog', 'list'])).stderr).toContain('other users may get into it');
+    chmodSync(runDirectory(), 0o700);
+    expect((await background.status()).clients).toBe(1);
+  });
+});
+
 /** Runs `skep kernel start` with a runtime directory in a tmpfs of its own, and gives back what it and `after` printed. */
 function onTinyDisk(options: string, fill: string, after: string) {
   const place = `${background.directory}/disk`;
