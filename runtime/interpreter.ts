@@ -14,10 +14,11 @@
 import { check_arguments, fault, reachable } from './check';
 import { atomic } from './atomic';
 import { call_helper, helper_arguments } from './helpers/dispatch';
+import { call_kfunc } from './kfuncs/dispatch';
 import { packet_address } from './skb';
 import {
   ARG_BITS, ARG_CTX, ARG_PROG_ARRAY, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BUDGET, FAULT_STACK, Interpreter, InterpreterFrame,
-  Interpreter_frames, Interpreter_registers, INTERPRETER_EXITED, INTERPRETER_RUNNING, MAX_CALL_FRAMES, MAX_LOOPS,
+  Interpreter_frames, Interpreter_registers, KfuncCall, INTERPRETER_EXITED, INTERPRETER_RUNNING, MAX_CALL_FRAMES, MAX_LOOPS,
   MAX_TAIL_CALLS, POINTER_BASE, Program, STACK_FRAME, STACK_SIZE,
 } from './layout';
 
@@ -216,6 +217,44 @@ function loadPacket(cpu: Cpu, registers: usize, at: u64, size: u32): bool {
   return true;
 }
 
+/**
+ * Runs the function at slot `entry` of the running program to its end, in the middle of the call of a helper; its r0.
+ */
+export function interpret_callback(cpu: Cpu, entry: u32, r1: u64, r2: u64, r3: u64, r4: u64, r5: u64): u64 {
+  const state = changetype<Interpreter>(cpu.interpreter);
+  const registers = cpu.interpreter + Interpreter_registers;
+  const floor = state.floor;
+  const slot = state.slot;
+  enter(cpu, state, slot);
+  store<u64>(registers + R1, r1);
+  store<u64>(registers + R2, r2);
+  store<u64>(registers + R3, r3);
+  store<u64>(registers + R4, r4);
+  store<u64>(registers + R5, r5);
+  state.slot = entry;
+  state.floor = state.depth;
+  while (state.depth >= state.floor) {
+    if (cpu.budget <= 0) fault(cpu, FAULT_BUDGET, state.slot, 0, 0);
+    stretch(cpu, state, min(STRETCH, cpu.budget as u32));
+  }
+  state.floor = floor;
+  state.slot = slot;
+  return load<u64>(registers + R0);
+}
+
+/** A kernel function, as a helper is called. */
+function callKfunc(cpu: Cpu, registers: usize, index: u32): void {
+  const call = changetype<KfuncCall>(changetype<Program>(cpu.program).kfuncs + index * offsetof<KfuncCall>());
+  if (call.typeAt) store<u64>(registers + (call.typeAt << 3), call.type as u64);
+  if (call.offsetAt) store<u64>(registers + (call.offsetAt << 3), call.offset as u64);
+  const r1 = load<u64>(registers + R1);
+  const r2 = load<u64>(registers + R2);
+  const r3 = load<u64>(registers + R3);
+  const r4 = load<u64>(registers + R4);
+  const r5 = load<u64>(registers + R5);
+  store<u64>(registers + R0, call_kfunc(cpu, call.number, r1, r2, r3, r4, r5));
+}
+
 /** The loop: at most `steps` instructions from where the state stands. */
 function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
   const r: usize = changetype<usize>(state) + Interpreter_registers;
@@ -404,10 +443,12 @@ function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
           next += (id as usize) << 3;
           continue;
         }
-        if (kind) {
-          fault(cpu, FAULT_ARGUMENT, slot, id, 0);
-        }
         state.slot = slot;
+        if (kind == 2) {
+          callKfunc(cpu, r, id);
+          continue;
+        }
+        if (kind) fault(cpu, FAULT_ARGUMENT, slot, id, 0);
         if (id != TAIL_CALL) {
           callHelper(cpu, r, id, slot);
           continue;
@@ -432,6 +473,10 @@ function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
     insns = program.insns;
     bytes = (program.insnCount as usize) << 3;
     next = insns + ((state.slot as usize) << 3);
+    if (state.depth < state.floor) {
+      left--;
+      break;
+    }
   } while (--left);
 
   if (state.status == INTERPRETER_RUNNING) state.slot = ((next - insns) >> 3) as u32;

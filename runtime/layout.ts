@@ -52,6 +52,8 @@ export const FIRST_OFFSET: u32 = 0x10000;
   redirectFlags: u32 = 0;
   redirectMap: usize = 0;
   redirectIndex: u32 = 0;
+  /** Where the frame of a function lies that compiled code lets a helper call. */
+  frame: u32 = 0;
   /** State of get_prandom_u32, never 0. */
   random: u64 = 0;
   /** The interpreter's state (an Interpreter); 0 until it has run on this CPU. */
@@ -76,6 +78,10 @@ export const FIRST_OFFSET: u32 = 0x10000;
   ctxWritable: usize = 0;
   /** The verifier has accepted it, or it is known to be right: its accesses are not looked at. */
   trusted: u32 = 0;
+  /** Where compiled code is called back, in the table of the runtime; 0: it is interpreted. */
+  callback: u32 = 0;
+  /** Its calls of kernel functions: an array of KfuncCalls. */
+  kfuncs: usize = 0;
   // Where a frame of this program's type has what the engines need (src/kernel/jit/code.ts: FrameShape).
   startField: u32 = 0;
   endField: u32 = 0;
@@ -85,6 +91,33 @@ export const FIRST_OFFSET: u32 = 0x10000;
   /** What pointers in the context lead to: bytes [objectsField, objectsEnd) of the frame. */
   objectsField: u32 = 0;
   objectsEnd: u32 = 0;
+}
+
+/** A call of a kernel function: which, and what the kernel passes beside what the program does. */
+@unmanaged export class KfuncCall {
+  /** Its number (kfuncs/dispatch.ts). */
+  number: u32 = 0;
+  /** The register that gets the ObjectType, and the one that gets where a node lies in its object; 0: none. */
+  typeAt: u32 = 0;
+  type: usize = 0;
+  offsetAt: u32 = 0;
+  offset: u32 = 0;
+}
+
+/** What the kernel knows of a type of which programs make objects: its size, then `fields` ObjectFields. */
+@unmanaged export class ObjectType {
+  size: u32 = 0;
+  fields: u32 = 0;
+}
+
+/** A field that the kernel looks after. */
+@unmanaged export class ObjectField {
+  /** FIELD_*. */
+  kind: u32 = 0;
+  offset: u32 = 0;
+  /** Of a list or tree: the type of its objects, and where the node lies in them. Of a kernel pointer: its type, if known. */
+  type: usize = 0;
+  node: u32 = 0;
 }
 
 /** A map's header. What `values` points to is the part that programs may touch. */
@@ -269,7 +302,8 @@ export const FIRST_OFFSET: u32 = 0x10000;
   status: u32 = 0;
   /** may_goto's iterations left in this function. */
   loops: u32 = 0;
-  reserved: u32 = 0;
+  /** A helper runs a function of the program: it has ended when the depth is below this. */
+  floor: u32 = 0;
   /** Instructions executed. */
   steps: u64 = 0;
   /** Sixteen registers of 8 bytes (an encoding can name that many), r0 first, then the saved frames. */
@@ -311,6 +345,7 @@ export const Cpu_redirectIfindex: u32 = offsetof<Cpu>('redirectIfindex');
 export const Cpu_redirectFlags: u32 = offsetof<Cpu>('redirectFlags');
 export const Cpu_redirectMap: u32 = offsetof<Cpu>('redirectMap');
 export const Cpu_redirectIndex: u32 = offsetof<Cpu>('redirectIndex');
+export const Cpu_frame: u32 = offsetof<Cpu>('frame');
 export const Cpu_random: u32 = offsetof<Cpu>('random');
 
 export const Cpu_interpreter: u32 = offsetof<Cpu>('interpreter');
@@ -338,6 +373,8 @@ export const Program_mapCount: u32 = offsetof<Program>('mapCount');
 export const Program_entry: u32 = offsetof<Program>('entry');
 export const Program_ctxSize: u32 = offsetof<Program>('ctxSize');
 export const Program_ctxWritable: u32 = offsetof<Program>('ctxWritable');
+export const Program_callback: u32 = offsetof<Program>('callback');
+export const Program_kfuncs: u32 = offsetof<Program>('kfuncs');
 export const Program_trusted: u32 = offsetof<Program>('trusted');
 export const Program_startField: u32 = offsetof<Program>('startField');
 export const Program_endField: u32 = offsetof<Program>('endField');
@@ -427,6 +464,32 @@ export const FAULT_BUDGET: u32 = 4;
 export const FAULT_ARGUMENT: u32 = 5;
 export const FAULT_STACK: u32 = 6;
 
+// Fields that the kernel looks after.
+export const FIELD_LIST_HEAD: u32 = 1;
+export const FIELD_RB_ROOT: u32 = 2;
+export const FIELD_LIST_NODE: u32 = 3;
+export const FIELD_RB_NODE: u32 = 4;
+export const FIELD_REFCOUNT: u32 = 5;
+export const FIELD_KPTR: u32 = 6;
+
+export const KfuncCall_size: u32 = offsetof<KfuncCall>();
+export const KfuncCall_number: u32 = offsetof<KfuncCall>('number');
+export const KfuncCall_typeAt: u32 = offsetof<KfuncCall>('typeAt');
+export const KfuncCall_type: u32 = offsetof<KfuncCall>('type');
+export const KfuncCall_offsetAt: u32 = offsetof<KfuncCall>('offsetAt');
+export const KfuncCall_offset: u32 = offsetof<KfuncCall>('offset');
+export const ObjectType_size: u32 = offsetof<ObjectType>();
+export const ObjectType_bytes: u32 = offsetof<ObjectType>('size');
+export const ObjectType_fields: u32 = offsetof<ObjectType>('fields');
+export const ObjectField_size: u32 = offsetof<ObjectField>();
+export const ObjectField_kind: u32 = offsetof<ObjectField>('kind');
+export const ObjectField_offset: u32 = offsetof<ObjectField>('offset');
+export const ObjectField_type: u32 = offsetof<ObjectField>('type');
+export const ObjectField_node: u32 = offsetof<ObjectField>('node');
+
+/** Functions of programs have addresses from here on, 8 bytes a slot. */
+export const CODE_BASE: u64 = 0xffffffffc0000000;
+
 // Whether an interpreted program goes on.
 export const INTERPRETER_RUNNING: u32 = 0;
 export const INTERPRETER_EXITED: u32 = 1;
@@ -477,6 +540,13 @@ export const STACK_SIZE: u32 = (MAX_TAIL_CALLS + 1) * MAX_CALL_FRAMES * STACK_FR
 export const MAX_LOOPS: u32 = 8388608;
 /** Bytes of a page. */
 export const PAGE: u32 = 4096;
+/** Where the kernel's own struct sk_buff is shown, its SkbFrame lies so many bytes behind. */
+export const SKB_BEHIND: u32 = 512;
+// What programs see of a packet (SkbFrame.pointers): nothing, where it begins and ends, or that of a packet that is in no
+// socket buffer yet.
+export const VIEW_NOTHING: u32 = 0;
+export const VIEW_PACKETS: u32 = 1;
+export const VIEW_DISSECTOR: u32 = 2;
 /** Room before the packet of a socket buffer (NET_SKB_PAD). */
 export const SKB_HEADROOM: u32 = 64;
 /** Room before a packet (XDP_PACKET_HEADROOM). */

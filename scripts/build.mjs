@@ -123,7 +123,8 @@ const buildRuntime = (folder, name, what, generated) => {
   run(asc, '--config', `${folder}/asconfig.json`);
   const bytes = readFileSync(`build/${name}.wasm`);
   const module = new WebAssembly.Module(bytes);
-  const imports = { env: { memory: new WebAssembly.Memory({ initial: 16 }) } };
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
+  const imports = { env: { memory: new WebAssembly.Memory({ initial: 16 }), table } };
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     imports[from] ??= {};
     if (kind === 'function') imports[from][name] = () => 0;

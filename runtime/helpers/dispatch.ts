@@ -37,6 +37,11 @@ import {
 import { bpf_strtol, bpf_strtoul, bpf_strncmp } from './strings';
 import { bpf_sk_storage_get, bpf_sk_storage_delete, bpf_get_local_storage } from './storage';
 import { bpf_skb_vlan_push, bpf_skb_vlan_pop } from './vlan';
+import { bpf_loop, bpf_for_each_map_elem, bpf_spin_lock, bpf_spin_unlock, bpf_kptr_xchg } from './callbacks';
+import {
+  bpf_dynptr_from_mem, bpf_dynptr_read, bpf_dynptr_write, bpf_dynptr_data, bpf_ringbuf_reserve_dynptr,
+  bpf_ringbuf_submit_dynptr, bpf_ringbuf_discard_dynptr,
+} from './dynptr';
 
 @external('host', 'call_host')
 declare function call_host(cpu: usize, id: u32): void;
@@ -102,6 +107,8 @@ export function call_helper(owner: Cpu, id: u32, r1: u64, r2: u64, r3: u64, r4: 
     case 87: return bpf_map_push_elem(cpu, r1, r2, r3);
     case 88: return bpf_map_pop_elem(cpu, r1, r2);
     case 89: return bpf_map_peek_elem(cpu, r1, r2);
+    case 93: return bpf_spin_lock(cpu, r1);
+    case 94: return bpf_spin_unlock(cpu, r1);
     case 95: return bpf_sk_fullsock(cpu, r1);
     case 96: return bpf_tcp_sock(cpu, r1);
     case 97: return bpf_skb_ecn_set_ce(cpu, r1);
@@ -127,14 +134,24 @@ export function call_helper(owner: Cpu, id: u32, r1: u64, r2: u64, r3: u64, r4: 
     case 152: return bpf_redirect_neigh(cpu, r1, r2, r3, r4);
     case 155: return bpf_redirect_peer(cpu, r1, r2);
     case 160: return bpf_ktime_get_coarse_ns(cpu);
+    case 164: return bpf_for_each_map_elem(cpu, r1, r2, r3, r4);
     case 178: return bpf_skc_to_unix_sock(cpu, r1);
+    case 181: return bpf_loop(cpu, r1, r2, r3, r4);
     case 182: return bpf_strncmp(cpu, r1, r2, r3);
     case 188: return bpf_xdp_get_buff_len(cpu, r1);
     case 189: return bpf_xdp_load_bytes(cpu, r1, r2, r3, r4);
     case 190: return bpf_xdp_store_bytes(cpu, r1, r2, r3, r4);
     case 192: return bpf_skb_set_tstamp(cpu, r1, r2, r3);
+    case 194: return bpf_kptr_xchg(cpu, r1, r2);
     case 195: return bpf_map_lookup_percpu_elem(cpu, r1, r2, r3);
     case 196: return bpf_skc_to_mptcp_sock(cpu, r1);
+    case 197: return bpf_dynptr_from_mem(cpu, r1, r2, r3, r4);
+    case 198: return bpf_ringbuf_reserve_dynptr(cpu, r1, r2, r3, r4);
+    case 199: return bpf_ringbuf_submit_dynptr(cpu, r1, r2);
+    case 200: return bpf_ringbuf_discard_dynptr(cpu, r1, r2);
+    case 201: return bpf_dynptr_read(cpu, r1, r2, r3, r4, r5);
+    case 202: return bpf_dynptr_write(cpu, r1, r2, r3, r4, r5);
+    case 203: return bpf_dynptr_data(cpu, r1, r2, r3);
     default:
   }
   owner.arg1 = r1;

@@ -1,7 +1,7 @@
 // Helpers that read, write, lengthen and shorten the packet of a socket buffer, with the bounds of Linux's
 // net/core/filter.c.
 
-import { Cpu, SkbFrame } from '../layout';
+import { Cpu, SkbFrame, VIEW_DISSECTOR } from '../layout';
 import { EFAULT, EINVAL, ENOMEM, EOPNOTSUPP } from '../maps/errno';
 import { moved, NOT_SET, reserve } from '../skb';
 
@@ -65,7 +65,8 @@ function clearHash(frame: SkbFrame): void {
 
 export function bpf_skb_load_bytes(cpu: usize, r1: u64, r2: u64, r3: u64, r4: u64): u64 {
   const frame = frameOf(r1);
-  if ((r2 as u32) > MOST_OFFSET || !within(frame, r2 as u32, r4 as u32)) {
+  const none = frame.pointers == VIEW_DISSECTOR;
+  if (none || (r2 as u32) > MOST_OFFSET || !within(frame, r2 as u32, r4 as u32)) {
     memory.fill(r3 as usize, 0, r4 as u32);
     return error(EFAULT);
   }

@@ -5,12 +5,14 @@ import { encodeUnchecked } from '../isa/encode.js';
 import type { EngineName, RunnableProgram } from './engine.js';
 import { helperById } from './helpers/index.js';
 import { InterpretedProgram } from './interpreter/engine.js';
-import type { ContextShape } from './jit/code.js';
+import type { ContextShape, Step } from './jit/code.js';
 import { JitProgram, ProgramTable } from './jit/jit.js';
+import { type KfuncCall, kfuncCalls, ObjectTypes } from './kfuncs/calls.js';
 import { LOAD, refuseHelper } from './load-checks.js';
 import { type KernelMemory, layout } from './memory/memory.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
 import type { Resolved } from './resolve.js';
+import type { RewriteFacts } from './verifier/rewrites/facts.js';
 import { checkStructure } from './verifier/structure.js';
 
 /** A program that can run. */
@@ -20,8 +22,22 @@ export interface Installed {
   readonly runnable: RunnableProgram;
 }
 
+/** Those of the calls that are still in the program, none of which was refused. */
+function reached(
+  calls: ReadonlyMap<number, KfuncCall | string>,
+  steps: readonly (Step | undefined)[],
+): Map<number, KfuncCall> {
+  const found = new Map<number, KfuncCall>();
+  for (const [slot, call] of calls) {
+    const does = steps[slot]?.does;
+    if (does?.kind === 'call' && does.target === 'kfunc' && typeof call !== 'string') found.set(slot, call);
+  }
+  return found;
+}
+
 export class Installer {
   readonly #memory: KernelMemory;
+  readonly #types: ObjectTypes;
   /** Of the programs that are loaded from now on. */
   engine: EngineName;
   readonly #cpu: number;
@@ -30,6 +46,7 @@ export class Installer {
   /** `cpu` is the address of a Cpu. */
   constructor(memory: KernelMemory, engine: EngineName, cpu: number) {
     this.#memory = memory;
+    this.#types = new ObjectTypes(memory);
     this.engine = engine;
     this.#cpu = cpu;
   }
@@ -50,14 +67,25 @@ export class Installer {
     gplCompatible: boolean,
     checked: boolean,
     blinded = false,
+    facts?: RewriteFacts,
   ): Promise<Installed> {
+    const calls = facts ? kfuncCalls(facts, this.#types) : new Map<number, KfuncCall | string>();
     const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
       helpers: helperById,
+      refuseKfunc: (slot, id) => {
+        const call = calls.get(slot);
+        if (typeof call === 'string') return call;
+        return call ? undefined : `kernel function #${id} is called, and this program was not verified`;
+      },
       refuseHelper: (helper) => refuseHelper(helper, definition, gplCompatible, checked),
     });
     const memory = this.#memory;
+    const kfuncs = reached(calls, steps);
     const code = encodeUnchecked(resolved.insns);
+    [...kfuncs.keys()].forEach((slot, i) => {
+      new DataView(code.buffer, code.byteOffset).setInt32(slot * 8 + 4, i, true);
+    });
     const address = this.#alloc(layout.Program_size, 'a program');
     const allocated = (field: number, size: number, what: string): number => {
       const at = this.#alloc(size, what);
@@ -73,12 +101,13 @@ export class Installer {
       memory.setU32(address + layout.Program_insnCount, code.length / 8);
       memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
       this.#describe(address, definition.context, allocated);
+      this.#describeCalls(kfuncs, allocated);
       memory.setU32(address + layout.Program_trusted, checked ? 0 : 1);
       if (this.engine === 'interpreter') {
         return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
       }
       const runnable = await JitProgram.load(
-        { steps, constants: resolved.constants, context: definition.context },
+        { steps, constants: resolved.constants, context: definition.context, kfuncs },
         { checked, blinded, helpers: helperById },
         memory,
         this.#table,
@@ -112,6 +141,24 @@ export class Installer {
     memory.write(allocated(layout.Program_ctxWritable, writable.length, 'the rules of a context'), writable);
   }
 
+  /** What the interpreter reads of the calls of kernel functions, which it knows by their order. */
+  #describeCalls(
+    calls: ReadonlyMap<number, KfuncCall>,
+    allocated: (field: number, size: number, what: string) => number,
+  ): void {
+    if (calls.size === 0) return;
+    const size = layout.KfuncCall_size;
+    const at = allocated(layout.Program_kfuncs, calls.size * size, 'calls of kernel functions');
+    [...calls.values()].forEach(({ definition, type, offset }, i) => {
+      const set = (field: number, value: number) => this.#memory.setU32(at + i * size + field, value);
+      set(layout.KfuncCall_number, definition.number);
+      set(layout.KfuncCall_typeAt, definition.typeAt ?? 0);
+      set(layout.KfuncCall_type, type);
+      set(layout.KfuncCall_offsetAt, definition.offsetAt ?? 0);
+      set(layout.KfuncCall_offset, offset);
+    });
+  }
+
   /** Gives back what a program holds. */
   uninstall({ address, runnable }: Installed): void {
     runnable.dispose();
@@ -123,6 +170,7 @@ export class Installer {
     this.#memory.free(this.#memory.u32(address + layout.Program_insns));
     this.#memory.free(this.#memory.u32(address + layout.Program_maps));
     this.#memory.free(this.#memory.u32(address + layout.Program_ctxWritable));
+    this.#memory.free(this.#memory.u32(address + layout.Program_kfuncs));
     this.#memory.free(address);
   }
 

@@ -170,6 +170,8 @@ export class KernelMachine {
       cpu,
       cpuId,
       arg: (index) => memory.view.getBigUint64(cpu + layout.Cpu_arg1 + (index - 1) * 8, true),
+      hasDevice: (ifindex) => this.devices.byIndex(ifindex) !== undefined,
+      task: this.#current,
       trace: (text) => this.#trace(cpuId, text),
     };
     const result = helper.runs(call);

@@ -80,6 +80,7 @@ export class KernelPrograms {
       gplCompatible,
       safety === 'check',
       machine.blinds(this.#task),
+      verdict?.facts,
     );
     const { address, runnable } = installed;
     const traits: ProgramTraits = {

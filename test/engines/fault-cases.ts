@@ -591,7 +591,7 @@ export const CASES: Record<
       exit`,
   },
   'a helper writes over a spilled pointer': {
-    faults: 'some',
+    faults: 'all',
     text: `${BEGIN}
       r1 = r7
       r1 += 14
@@ -600,7 +600,7 @@ export const CASES: Record<
       r1 = r6
       r2 = 0
       r3 = r10
-      r3 += -9
+      r3 += -7
       r4 = 2
       call 189
       r1 = *(u64 *)(r10 - 8)

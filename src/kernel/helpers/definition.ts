@@ -40,6 +40,10 @@ export interface HostCall {
   readonly cpu: number;
   readonly cpuId: number;
   arg(index: 1 | 2 | 3 | 4 | 5): bigint;
+  /** Whether there is a network device of this number. */
+  hasDevice(ifindex: number): boolean;
+  /** Who the CPU is with. */
+  readonly task: { readonly name: string; readonly pid: number; readonly uid: number };
   /** Writes a line to trace_pipe. */
   trace(text: string): void;
 }
@@ -67,5 +71,7 @@ export interface HelperDefinition {
   readonly gplOnly: boolean;
   /** It may move the packet's start or end (bpf_helper_changes_pkt_data in Linux). */
   readonly changesPacket?: true;
+  /** It calls a function of the program before it returns. */
+  readonly callsBack?: true;
   readonly runs: Runs;
 }

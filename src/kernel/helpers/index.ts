@@ -4,8 +4,10 @@ import { helperName, helperNames } from '../../bpf/helpers.js';
 import { layout } from '../memory/memory.js';
 import { helperSignature } from '../verifier/tables/helper-signatures.js';
 import type { HelperArg, HelperSignature } from '../verifier/tables/types.js';
+import { objectHelpers } from './callbacks.js';
 import { cpuHelpers } from './cpu.js';
 import type { ArgType, HelperBody, HelperDefinition } from './definition.js';
+import { hostHelpers } from './host.js';
 import { mapHelpers } from './maps.js';
 import { redirectHelpers } from './redirect.js';
 import { ringbufHelpers } from './ringbuf.js';
@@ -85,6 +87,7 @@ function define([name, runs]: HelperBody): HelperDefinition {
     gplOnly: signature.gplOnly ?? false,
     // A program that takes over may move it before it returns to the function that called this one.
     ...(signature.changesPacket ? { changesPacket: true } : {}),
+    ...(signature.callback === 'now' ? { callsBack: true } : {}),
     runs,
   };
 }
@@ -92,7 +95,9 @@ function define([name, runs]: HelperBody): HelperDefinition {
 /** All helpers, by ascending number. */
 export const helpers: readonly HelperDefinition[] = [
   ...mapHelpers,
+  ...objectHelpers,
   ...cpuHelpers,
+  ...hostHelpers,
   ...timeHelpers,
   ...xdpHelpers,
   ...skbHelpers,

@@ -45,6 +45,8 @@ function run([name, format, args]: Row): [number, string | null] {
     memory,
     cpu: 0,
     cpuId: 0,
+    hasDevice: () => false,
+    task: { name: 'test', pid: 1, uid: 0 },
     arg: (index) => registers[index - 1] ?? 0n,
     trace: (text) => {
       printed = text;

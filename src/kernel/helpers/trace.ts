@@ -14,7 +14,7 @@ const vprintkArguments = 12;
 const none = new Uint8Array(0);
 
 /** Linear memory by kernel pointer. Packet pointers have no upper half. */
-const printfMemory = (memory: KernelMemory): PrintfMemory => ({
+export const printfMemory = (memory: KernelMemory): PrintfMemory => ({
   bytesAt(pointer, limit) {
     const base = BigInt.asUintN(64, pointer) - BigInt.asUintN(32, pointer);
     const offset = Number(BigInt.asUintN(32, pointer));

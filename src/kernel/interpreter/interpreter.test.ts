@@ -275,7 +275,9 @@ test('helpers of the runtime are called there, all others in the host', () => {
   const call = watched.runtime.call_helper as (...args: (number | bigint)[]) => bigint;
   const create = watched.runtime.map_create as (...args: number[]) => number;
   const ring = create(MapType.Ringbuf, 0, 0, 4096, 0, 1, 0) >>> 0;
-  const inRuntime = helpers.filter(({ id, name, args }) => {
+  // What only the verifier lets through needs objects that are not here.
+  const callable = helpers.filter(({ args }) => !args.includes('verified'));
+  const inRuntime = callable.filter(({ id, name, args }) => {
     calls.length = 0;
     // Enough for each to come back: a frame, a ring buffer, one of its records, or a map of no type.
     const takesRecord = name === 'ringbuf_submit' || name === 'ringbuf_discard';
@@ -285,6 +287,6 @@ test('helpers of the runtime are called there, all others in the host', () => {
     return calls.length === 0;
   });
   expect(inRuntime.map(({ name }) => name)).toEqual(
-    helpers.filter(({ runs }) => runs === 'runtime').map(({ name }) => name),
+    callable.filter(({ runs }) => runs === 'runtime').map(({ name }) => name),
   );
 });

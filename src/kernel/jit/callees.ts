@@ -2,6 +2,7 @@
 // runtime's own; helpers are called by the names and arities of their rows.
 
 import type { HelperDefinition } from '../helpers/definition.js';
+import type { KfuncDefinition } from '../kfuncs/index.js';
 import { type FunctionType, I32, I64, type ModuleBuilder } from './wasm.js';
 
 const RUNTIME = {
@@ -37,6 +38,8 @@ export interface Callees {
   readonly runtime: Readonly<Record<RuntimeCallee, number>>;
   /** Runtime helpers by helper id. */
   readonly helpers: ReadonlyMap<number, number>;
+  /** Kernel functions by name. */
+  readonly kfuncs: ReadonlyMap<string, number>;
   /** The program's functions by entry slot. */
   readonly subprograms: ReadonlyMap<number, Subprogram>;
   /** Type index of a program's entry, for tail calls. */
@@ -47,7 +50,8 @@ export interface Callees {
 export function importRuntime(
   module: ModuleBuilder,
   helpers: Iterable<HelperDefinition>,
-): Pick<Callees, 'runtime' | 'helpers'> {
+  kfuncs: Iterable<KfuncDefinition>,
+): Pick<Callees, 'runtime' | 'helpers' | 'kfuncs'> {
   const entries = Object.entries(RUNTIME).map(([name, type]) => [
     name,
     module.importFunction('runtime', name, type),
@@ -58,5 +62,17 @@ export function importRuntime(
     const type: FunctionType = { params: [I32, ...helper.args.map(() => I64 as typeof I64)], results: [I64] };
     byId.set(helper.id, module.importFunction('runtime', `bpf_${helper.name}`, type));
   }
-  return { runtime: Object.fromEntries(entries) as Record<RuntimeCallee, number>, helpers: byId };
+  const byName = new Map<string, number>();
+  for (const { name, args } of kfuncs) {
+    const type: FunctionType = {
+      params: [I32, ...Array.from({ length: args }, () => I64 as typeof I64)],
+      results: [I64],
+    };
+    byName.set(name, module.importFunction('runtime', `kfunc_${name}`, type));
+  }
+  return {
+    runtime: Object.fromEntries(entries) as Record<RuntimeCallee, number>,
+    helpers: byId,
+    kfuncs: byName,
+  };
 }

@@ -111,6 +111,7 @@ export function helperCall(a: AccessContext, slot: number, helper: HelperDefinit
     t.pop(0);
     return;
   }
+  if (helper.callsBack) keepFrame(t);
   const index = t.callees.helpers.get(helper.id);
   t.pushCpu();
   if (index !== undefined) {
@@ -161,6 +162,28 @@ function tailCall(t: Translator, slot: number): void {
   body.get(t.frame).get(program).memory(Op.i32_load, layout.Program_entry);
   body.op(Op.return_call_indirect).unsigned(t.callees.mainType).unsigned(0);
   body.end().end().end();
+}
+
+/** What is called back has its frame below ours. */
+function keepFrame(t: Translator): void {
+  t.pushCpu();
+  t.body.get(t.frame).i32(FRAME).op(Op.i32_sub).memory(Op.i32_store, layout.Cpu_frame);
+}
+
+/** A call of a kernel function; some registers are the kernel's to fill in. */
+export function kfuncCall({ t }: AccessContext, slot: number): void {
+  const call = t.code.kfuncs.get(slot);
+  if (!call) throw new Error(`the call at ${slot} was not checked`);
+  const { definition, type, offset } = call;
+  if (definition.callsBack) keepFrame(t);
+  t.pushCpu();
+  for (let r = 1; r <= definition.args; r++) {
+    if (r === definition.typeAt) t.body.i64(type);
+    else if (r === definition.offsetAt) t.body.i64(offset);
+    else t.push(r);
+  }
+  t.body.call(t.callees.kfuncs.get(definition.name) ?? 0);
+  t.pop(0);
 }
 
 /** A bpf-to-bpf call: the callee's frame lies below ours. */

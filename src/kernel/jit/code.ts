@@ -2,6 +2,7 @@
 
 import type { Instruction } from '../../isa/instruction.js';
 import type { Semantics } from '../../isa/table.js';
+import type { KfuncCall } from '../kfuncs/calls.js';
 
 /** One instruction with its meaning. The second slot of a wide one has none. */
 export interface Step {
@@ -74,6 +75,8 @@ export interface Code {
   /** By slot of an `ld_imm64`. */
   readonly constants: ReadonlyMap<number, Constant>;
   readonly context: ContextShape;
+  /** Calls of kernel functions, by slot. */
+  readonly kfuncs: ReadonlyMap<number, KfuncCall>;
 }
 
 /** Slots that an instruction takes. */

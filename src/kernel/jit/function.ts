@@ -5,7 +5,7 @@ import { type AccessContext, atomic, isCovered, load, packetLoad, store } from '
 import { compute, extend, pushCondition } from './alu.js';
 import type { FunctionProvenance, Provenances } from './analysis.js';
 import type { Callees, Subprogram } from './callees.js';
-import { helperCall, localCall } from './calls.js';
+import { helperCall, kfuncCall, localCall } from './calls.js';
 import { type Block, blockOf, type Item } from './cfg.js';
 import { type Code, target } from './code.js';
 import { type Extensions, findExtensions } from './extend.js';
@@ -219,6 +219,7 @@ export function translate(input: FunctionInput): void {
         break;
       case 'call':
         if (does.target === 'local') localCall(a, target(slot, t.step(slot)));
+        else if (does.target === 'kfunc') kfuncCall(a, slot);
         else {
           const helper = does.target === 'helper' ? options.helpers(insn.imm) : undefined;
           if (!helper) throw new Error(`the call at ${slot} was not checked`);

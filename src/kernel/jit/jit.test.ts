@@ -36,8 +36,9 @@ function compiled(text: string, options: { checked?: boolean; maps?: [number, Ma
     packetLoads: true,
     helpers: helperById,
     refuseHelper: () => undefined,
+    refuseKfunc: () => undefined,
   });
-  const code = { steps, constants, context: xdp.context };
+  const code = { steps, constants, context: xdp.context, kfuncs: new Map() };
   const { bytes } = compileProgram(code, { checked: options.checked ?? false, helpers: helperById });
   const module = tools.readWasm(bytes, { readDebugNames: true, tail_call: true });
   module.validate();

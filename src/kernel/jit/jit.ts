@@ -51,6 +51,8 @@ const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: 'anyf
 
 interface ModuleExports {
   main: CallableFunction;
+  /** Only when the program takes addresses of its functions. */
+  callback?: CallableFunction;
   run(program: number, frames: number, count: number, stride: number, budget: number, stack: number): void;
 }
 
@@ -85,6 +87,8 @@ export class JitProgram implements RunnableProgram {
     this.#program = program;
     this.#exports = this.#instantiate(module);
     memory.setU32(program + layout.Program_entry, table.add(this.#exports.main));
+    const { callback } = this.#exports;
+    if (callback) memory.setU32(program + layout.Program_callback, memory.callbacks.add(callback));
   }
 
   /** Compiles `code`. `cpu` and `program` are addresses of a Cpu and a Program. */
@@ -99,6 +103,10 @@ export class JitProgram implements RunnableProgram {
     const compiled = compileProgram(code, options);
     const module = await moduleCompiler().baseline(compiled.bytes);
     return new JitProgram(compiled, module, memory, table, cpu, program);
+  }
+
+  get #callbackIndex(): number {
+    return this.#memory.u32(this.#program + layout.Program_callback);
   }
 
   get codeSize(): number {
@@ -131,6 +139,8 @@ export class JitProgram implements RunnableProgram {
     if (this.#disposed) return;
     this.#exports = this.#instantiate(module);
     this.#table.replace(this.#memory.u32(this.#program + layout.Program_entry), this.#exports.main);
+    const { callback } = this.#exports;
+    if (callback) this.#memory.callbacks.replace(this.#callbackIndex, callback);
   }
 
   run(frames: number, from: number, count: number, stride: number, budget: number): RunOutcome {
@@ -147,5 +157,7 @@ export class JitProgram implements RunnableProgram {
     this.#disposed = true;
     this.#table.remove(this.#memory.u32(this.#program + layout.Program_entry));
     this.#memory.setU32(this.#program + layout.Program_entry, 0);
+    if (this.#callbackIndex) this.#memory.callbacks.remove(this.#callbackIndex);
+    this.#memory.setU32(this.#program + layout.Program_callback, 0);
   }
 }

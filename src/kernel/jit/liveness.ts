@@ -53,7 +53,11 @@ function effectOf(code: Code, slot: number, rules: LivenessRules): Effect {
       return { reads: dst | (does.operand === 'reg' ? src : 0), writes: 0 };
     case 'call': {
       if (does.target === 'local') return { reads: rules.parametersOf(target(slot, step)), writes: bit(0) };
-      const count = rules.helpers(insn.imm)?.args.length ?? 5;
+      const called =
+        does.target === 'kfunc'
+          ? code.kfuncs.get(slot)?.definition.args
+          : rules.helpers(insn.imm)?.args.length;
+      const count = called ?? 5;
       return { reads: ARGUMENTS & ((1 << (count + 1)) - 1), writes: bit(0) };
     }
     default:

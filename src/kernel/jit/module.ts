@@ -22,7 +22,7 @@ import {
   subprogramType,
   type TranslationOptions,
 } from './translator.js';
-import { ModuleBuilder } from './wasm.js';
+import { FunctionBody, type FunctionType, I32, I64, ModuleBuilder, Op } from './wasm.js';
 
 export interface JitOptions {
   readonly checked: boolean;
@@ -64,7 +64,8 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
   };
   const plans = planFunctions(code, translation);
   const module = new ModuleBuilder();
-  const imports = importRuntime(module, called);
+  const kfuncs = new Set([...code.kfuncs.values()].map(({ definition }) => definition));
+  const imports = importRuntime(module, called, kfuncs);
   const described = describeFunctions(code, plans, options.helpers);
   const subprograms = new Map<number, Subprogram>();
   for (const [entry, fn] of described) {
@@ -99,6 +100,11 @@ export function compileProgram(code: Code, options: JitOptions): CompiledProgram
     module.define(self.index, home.body);
     if (isMain) module.define(run, driver(traces, self.index));
   }
+  const callbacks = calledBack(code);
+  if (callbacks.length > 0) {
+    const index = module.declare('callback', CALLBACK_TYPE, true);
+    module.define(index, callback(callbacks, subprograms));
+  }
   const mayRunLong = plans.some(({ flow, provenance }) =>
     [...flow.loops.values()].some(({ header, members }) => {
       let weight = 0;
@@ -121,6 +127,7 @@ function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
     let calls = callees.get(entry);
     if (!calls) {
       calls = localCalls(code, flows.get(entry)?.graph);
+      if (entry === 0) calls.push(...calledBack(code));
       callees.set(entry, calls);
     }
     const callee = calls[top.next++];
@@ -140,6 +147,9 @@ function planFunctions(code: Code, options: AnalysisOptions): FunctionPlan[] {
       flow = flowAt(code, entry, found.decided);
       found = analyse(code, flow, args.get(entry) ?? [], options);
     }
+    // What a helper passes is not known.
+    if (entry === 0)
+      for (const one of calledBack(code)) args.set(one, new Array<Provenance>(5).fill(undefined));
     for (const call of found.calls) {
       const passed = call.args.map(acrossCall);
       const known = args.get(call.entry);
@@ -177,6 +187,29 @@ function describeFunctions(
 /** What stays true in the callee: its frame is another, and the lookup's result is not kept there. */
 function acrossCall(p: Provenance): Provenance {
   return p?.kind === 'stack' || p?.kind === 'element' ? undefined : p;
+}
+
+/** The functions whose addresses the program takes. */
+function calledBack({ constants }: Code): number[] {
+  const entries = new Set<number>();
+  for (const constant of constants.values()) if (constant.kind === 'function') entries.add(constant.entry);
+  return [...entries];
+}
+
+/** `callback(entry, r1..r5, frame)`: what the runtime calls (runtime/callback.ts). */
+const CALLBACK_TYPE: FunctionType = { params: [I32, I64, I64, I64, I64, I64, I32], results: [I64] };
+
+function callback(entries: readonly number[], subprograms: ReadonlyMap<number, Subprogram>): FunctionBody {
+  const body = new FunctionBody(CALLBACK_TYPE);
+  for (const entry of entries) {
+    const callee = subprograms.get(entry);
+    if (!callee) continue;
+    body.get(0).i32(entry).op(Op.i32_eq).open(Op.if);
+    for (const r of callee.parameters) body.get(r);
+    body.get(6).call(callee.index).op(Op.return).end();
+  }
+  body.op(Op.unreachable);
+  return body;
 }
 
 function localCalls(code: Code, graph: Graph | undefined): number[] {

@@ -36,9 +36,34 @@ function runtimeModule(): WebAssembly.Module {
   return compiled;
 }
 
+/** The runtime's table of functions: its own come first, then one of each compiled program that is called back. */
+export class CallbackTable {
+  /** More than the runtime has functions of its own in the table. */
+  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 64 });
+  readonly #free: number[] = [];
+
+  /** Index of `fn` from now on. */
+  add(fn: CallableFunction): number {
+    const index = this.#free.pop() ?? this.table.grow(1);
+    this.table.set(index, fn);
+    return index;
+  }
+
+  replace(index: number, fn: CallableFunction): void {
+    this.table.set(index, fn);
+  }
+
+  remove(index: number): void {
+    this.table.set(index, null);
+    this.#free.push(index);
+  }
+}
+
 export class KernelMemory {
   readonly memory: WebAssembly.Memory;
   readonly runtime: RuntimeExports;
+  /** What the runtime calls in compiled programs. */
+  readonly callbacks = new CallbackTable();
   #u8: Uint8Array;
   #view: DataView;
 
@@ -48,6 +73,7 @@ export class KernelMemory {
     const instance = new WebAssembly.Instance(runtimeModule(), {
       env: {
         memory: this.memory,
+        table: this.callbacks.table,
         abort: () => {
           throw new RangeError('the kernel is out of memory');
         },

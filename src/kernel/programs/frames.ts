@@ -83,12 +83,16 @@ export class FrameArena {
 
   /** Puts one packet into a cleared buffer for a socket buffer (runtime/skb.ts). Addresses of the room for its frame, and of the buffer. */
   placeSkb(packet: Uint8Array): { frame: number; buffer: number } {
+    return { frame: this.#frames.reserve(FRAMES * layout.XdpFrame_size), buffer: this.placePacket(packet) };
+  }
+
+  /** The same without a frame; address of the buffer. */
+  placePacket(packet: Uint8Array): number {
     const size = this.#runtime.skb_buffer_size(packet.length);
-    const frame = this.#frames.reserve(FRAMES * layout.XdpFrame_size);
     const buffer = this.#buffers.reserve(Math.max(size, USUAL_BUFFERS));
     this.#memory.u8.fill(0, buffer, buffer + size);
     this.#memory.write(buffer + layout.SKB_HEADROOM, packet);
-    return { frame, buffer };
+    return buffer;
   }
 
   /**

@@ -6,13 +6,25 @@ import { BpfError, Errno } from '../../bpf/errno.js';
 import { type ProgType, progTypeName } from '../../bpf/types.js';
 import { programRules } from '../verifier/tables/contexts/index.js';
 import { define, type ProgramTypeDefinition } from './definition.js';
+import { flowDissector } from './flow-dissector.js';
+import { netfilter } from './netfilter.js';
 import type { ProgramRun } from './run.js';
+import { skLookup } from './sk-lookup.js';
 import { skbTypes } from './skb.js';
 import { syscall } from './syscall.js';
 import { rawTracepoint, tracing } from './tracing.js';
 import { xdp } from './xdp.js';
 
-const runnable: readonly ProgramTypeDefinition[] = [xdp, ...skbTypes, syscall, rawTracepoint, tracing];
+const runnable: readonly ProgramTypeDefinition[] = [
+  xdp,
+  ...skbTypes,
+  flowDissector,
+  skLookup,
+  netfilter,
+  syscall,
+  rawTracepoint,
+  tracing,
+];
 
 const byType = new Map<ProgType, ProgramTypeDefinition>(runnable.map((row) => [row.type, row]));
 for (const { type } of programRules) if (!byType.has(type)) byType.set(type, define(type));

@@ -58,8 +58,15 @@ const seesPackets: ReadonlySet<ProgType> = new Set([
   ProgType.LwtXmit,
 ]);
 
+/** What programs see of a packet. */
+export const View = {
+  Nothing: layout.VIEW_NOTHING,
+  Packets: layout.VIEW_PACKETS,
+  Dissector: layout.VIEW_DISSECTOR,
+} as const;
+
 /** The runtime's part. */
-interface SkbRuntime {
+export interface SkbRuntime {
   skb_frame_init(frame: number, buffer: number, length: number, link: number, pointers: number): void;
   skb_frame_end(frame: number): void;
 }

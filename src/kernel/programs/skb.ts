@@ -7,7 +7,7 @@ import { layout } from '../memory/memory.js';
 import { define, type ProgramTypeDefinition } from './definition.js';
 import { testRunSkb } from './skb-run.js';
 
-const frame: FrameShape = {
+export const skbFrame: FrameShape = {
   size: layout.SkbFrame_size,
   packetStart: layout.SkbFrame_head,
   packetEnd: layout.SkbFrame_tail,
@@ -18,7 +18,7 @@ const frame: FrameShape = {
 };
 
 /** Whether programs of this type see struct __sk_buff. */
-export const isSkbType = ({ context }: ProgramTypeDefinition): boolean => context.frame === frame;
+export const isSkbType = ({ context }: ProgramTypeDefinition): boolean => context.frame === skbFrame;
 
 export const skbTypes: readonly ProgramTypeDefinition[] = [
   ProgType.SocketFilter,
@@ -29,6 +29,6 @@ export const skbTypes: readonly ProgramTypeDefinition[] = [
   ProgType.LwtOut,
   ProgType.LwtXmit,
 ]
-  .map((type) => define(type, frame, testRunSkb))
+  .map((type) => define(type, skbFrame, testRunSkb))
   // Linux test-runs no such program.
-  .concat(define(ProgType.LwtSeg6local, frame));
+  .concat(define(ProgType.LwtSeg6local, skbFrame));

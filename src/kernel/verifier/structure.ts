@@ -17,6 +17,8 @@ export interface StructureRules {
   readonly packetLoads: boolean;
   /** Why a helper may not be called, or undefined when it may. */
   refuseHelper(id: number): string | undefined;
+  /** The same of a kernel function. */
+  refuseKfunc(slot: number, id: number): string | undefined;
   readonly helpers: (id: number) => HelperDefinition | undefined;
 }
 
@@ -106,9 +108,8 @@ function checkFunction(
             const why = rules.refuseHelper(insn.imm);
             if (why) refuse(`insn ${slot}: ${why}`);
           } else if (does.target === 'kfunc') {
-            refuse(
-              `insn ${slot}: calling kernel function #${insn.imm} is not supported by the emulated kernel yet`,
-            );
+            const why = rules.refuseKfunc(slot, insn.imm);
+            if (why) refuse(`insn ${slot}: ${why}`);
           } else refuse(`insn ${slot}: callx (indirect call) is not supported by the emulated kernel yet`);
       }
       if (does.kind === 'exit') break;
