@@ -89,7 +89,7 @@ export async function shownBySkep(name: string): Promise<string> {
 
 const options = { opcodes: false, linum: true } as const;
 
-const dumpOf = ({ xlated, funcInfo, lineInfo, functions }: Shown): ProgDump => ({
+export const dumpOf = ({ xlated, funcInfo, lineInfo, functions }: Shown): ProgDump => ({
   xlated,
   funcInfo,
   funcInfoRecSize: 8,
@@ -103,7 +103,7 @@ const dumpOf = ({ xlated, funcInfo, lineInfo, functions }: Shown): ProgDump => (
 });
 
 /** Maps by the order in which they appear; words for tags and addresses. */
-function withoutNumbers(text: string): string {
+export function withoutNumbers(text: string): string {
   const maps = new Map<string, number>();
   return text
     .replace(/map\[id:(\d+)\]/g, (_, id: string) => {

@@ -71,11 +71,12 @@ export function finishComponents(v: Verifier, state: Address): void {
   let changed = visit.backedges.length > 0;
   for (let round = 0; changed; round++) {
     changed = false;
-    for (const { state: covered, covers } of visit.backedges) {
+    // The last one found comes first.
+    for (const { state: covered, covers } of visit.backedges.toReversed()) {
       if (propagatePrecision(v, covers, covered)) changed = true;
     }
     if (round < MAX_ROUNDS) continue;
-    for (const { state: covered } of visit.backedges) forceAll(v, covered);
+    for (const { state: covered } of visit.backedges.toReversed()) forceAll(v, covered);
     break;
   }
   for (const { state: covered } of visit.backedges) v.d.wasm.stateFree(covered);

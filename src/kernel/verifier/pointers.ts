@@ -253,8 +253,12 @@ export function pointerArithmetic(v: Verifier, pointer: Address, off: Address): 
   checkKind(v, number, type, known, known && d.isZero(off) && op === AluOp.ADD);
   const subtracting = dst !== pointer;
   if (dst !== pointer) {
-    // `off` may be dst itself, and is overwritten here: the caller hands over a copy.
+    // `off` may be dst itself, and is overwritten here: the caller hands over a copy. Linux 6.18 takes over what the pointer
+    // points to and leaves as it was whose stack that is and what was acquired; so does this.
+    const [frameno, reference] = [d.frameno(dst), d.refObjId(dst)];
     d.copyReg(dst, pointer);
+    d.setFrameno(dst, frameno);
+    d.setRefObjId(dst, reference);
   }
   checkSaneOffset(v, off, type);
   checkSaneOffset(v, pointer, type);
