@@ -5,33 +5,35 @@ import { runBatch } from './batch.js';
 import type { Host } from './host.js';
 import type { ObjectName } from './names.js';
 import { parseLine } from './options.js';
-import { type CommandDefinition, type CommandTable, runCommand, Tool, type ToolOptions } from './tool.js';
+import { type CommandTable, runCommand, Tool, type ToolOptions } from './tool.js';
 import { FAILED, statusOfErrno } from './tool-error.js';
 import { helpCommand, SPEC_OPTIONS, usageText } from './usage.js';
 import { versionCommand } from './version.js';
 
-const object = (name: ObjectName, table: () => Promise<CommandTable>): CommandDefinition => ({
-  name,
-  run: async (tool, args) => runCommand(tool, await table(), args),
-});
+/** The commands of each object that has any, in the order of OBJECT_NAMES. */
+export const TABLES: Readonly<Partial<Record<ObjectName, () => Promise<CommandTable>>>> = {
+  prog: async () => (await import('./prog/index.js')).progCommands,
+  map: async () => (await import('./map/index.js')).mapCommands,
+  link: async () => (await import('./link/index.js')).linkCommands,
+  cgroup: async () => (await import('./cgroup/index.js')).cgroupCommands,
+  perf: async () => (await import('./perf.js')).perfCommands,
+  net: async () => (await import('./net/index.js')).netCommands,
+  feature: async () => (await import('./feature/index.js')).featureCommands,
+  btf: async () => (await import('./btf/index.js')).btfCommands,
+  gen: async () => (await import('./gen/index.js')).genCommands,
+  struct_ops: async () => (await import('./struct-ops/index.js')).structOpsCommands,
+  iter: async () => (await import('./iter.js')).iterCommands,
+  token: async () => (await import('./token.js')).tokenCommands,
+};
 
-/** In the order of OBJECT_NAMES. */
 const OBJECTS: CommandTable = {
   commands: [
     helpCommand,
     { name: 'batch', run: runBatch },
-    object('prog', async () => (await import('./prog/index.js')).progCommands),
-    object('map', async () => (await import('./map/index.js')).mapCommands),
-    object('link', async () => (await import('./link/index.js')).linkCommands),
-    object('cgroup', async () => (await import('./cgroup/index.js')).cgroupCommands),
-    object('perf', async () => (await import('./perf.js')).perfCommands),
-    object('net', async () => (await import('./net/index.js')).netCommands),
-    object('feature', async () => (await import('./feature/index.js')).featureCommands),
-    object('btf', async () => (await import('./btf/index.js')).btfCommands),
-    object('gen', async () => (await import('./gen/index.js')).genCommands),
-    object('struct_ops', async () => (await import('./struct-ops/index.js')).structOpsCommands),
-    object('iter', async () => (await import('./iter.js')).iterCommands),
-    object('token', async () => (await import('./token.js')).tokenCommands),
+    ...Object.entries(TABLES).map(([name, table]) => ({
+      name,
+      run: async (tool: Tool, args: Arguments) => runCommand(tool, await table(), args),
+    })),
     versionCommand,
   ],
   usage: usageText([
