@@ -5,6 +5,7 @@ import type { BtfCommands, BtfInfo, Fd } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { Btf } from '../btf/index.js';
 import type { Descriptors } from './descriptors.js';
+import { BadFields, checkStructures } from './verifier/records.js';
 
 export class KernelBtfs implements BtfCommands {
   readonly #descriptors: Descriptors;
@@ -17,7 +18,9 @@ export class KernelBtfs implements BtfCommands {
     let btf: Btf;
     try {
       btf = Btf.parse(bytes.slice());
+      checkStructures(btf);
     } catch (error) {
+      if (error instanceof BadFields) throw new BpfError('BPF_BTF_LOAD', error.errno, error.message);
       if (error instanceof SkepError) throw new BpfError('BPF_BTF_LOAD', Errno.EINVAL, error.message);
       throw error;
     }

@@ -72,7 +72,7 @@ export class KernelPrograms {
     const described = attr.funcInfo?.length || attr.lineInfo?.length;
     const btf = attr.progBtfFd === undefined || !described ? undefined : view.get(attr.progBtfFd, 'btf');
     const slots = attr.instructions.length / 8;
-    const lineInfo = attr.lineInfo ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
+    const lineInfo = attr.lineInfo?.length ? checkLineInfo(attr.lineInfo, slots, btf?.btf) : undefined;
     const xlated = dumpInstructions(insns, (fd) => view.find(fd, 'map')?.id ?? 0);
     const installed = await installer.install(
       resolved,

@@ -5,6 +5,7 @@ import type { MapCreateAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapType, mapTypeName } from '../../bpf/types.js';
 import type { Btf } from '../../btf/index.js';
+import { checkFields } from './fields.js';
 import { mapTypeDefinition } from './table.js';
 
 function refuse(detail: string, errno: Errno = Errno.EINVAL): never {
@@ -32,6 +33,7 @@ export function checkTypes(btf: Btf, attr: MapCreateAttr): void {
   if (sizeOf(btf, btfValueTypeId) !== valueSize) {
     refuse(`BTF type ${btfValueTypeId} is not one of ${valueSize} bytes, as values are`);
   }
+  checkFields(btf, attr);
   switch (rule) {
     case 'none':
       refuse(`a ${mapTypeName(type)} map takes no BTF types`, Errno.ENOTSUPP);

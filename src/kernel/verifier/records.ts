@@ -1,6 +1,7 @@
 // Special fields of a type (Linux: btf_parse_fields): structures known by name, pointers with a type tag, and lists and
 // trees whose `contains:TYPE:MEMBER` tag says what their nodes are in.
 
+import { Errno } from '../../bpf/errno.js';
 import type { Btf, BtfComposite, BtfType } from '../../btf/index.js';
 import type { BtfRecord, SpecialField, SpecialKind } from './record.js';
 
@@ -69,15 +70,22 @@ const REPEATABLE: ReadonlySet<SpecialKind> = new Set<SpecialKind>([
   'rb-root',
 ]);
 
+const ROOTS: readonly SpecialKind[] = ['list-head', 'rb-root'];
+const NODES: readonly SpecialKind[] = ['list-node', 'rb-node'];
+
 /** BTF_FIELDS_MAX, MAX_RESOLVE_DEPTH. */
 const MAX_FIELDS = 11;
 const MAX_DEPTH = 32;
 
 /** The type cannot be the value of a map (or an allocated object): its special fields contradict the rules. */
 export class BadFields extends Error {
-  constructor(why: string) {
+  /** Linux's, where a type is looked at when its BTF is loaded. */
+  readonly errno: Errno;
+
+  constructor(why: string, errno: Errno = Errno.EINVAL) {
     super(why);
     this.name = 'BadFields';
+    this.errno = errno;
   }
 }
 
@@ -94,13 +102,14 @@ class Reader {
   }
 
   #add(field: SpecialField): void {
-    if (this.fields.length >= MAX_FIELDS) throw new BadFields(`more than ${MAX_FIELDS} special fields`);
+    if (this.fields.length >= MAX_FIELDS)
+      throw new BadFields(`more than ${MAX_FIELDS} special fields`, Errno.E2BIG);
     this.fields.push(field);
   }
 
   /** The members of a structure that begins at `base`. */
   struct(type: BtfComposite, base: number, depth: number): void {
-    if (depth >= MAX_DEPTH) throw new BadFields('structures nested too deep');
+    if (depth >= MAX_DEPTH) throw new BadFields('structures nested too deep', Errno.E2BIG);
     type.members.forEach((member, i) => {
       if (member.bitOffset % 8) throw new BadFields(`${member.name} is no whole byte`);
       this.field(type.id, i, member.type, base + member.bitOffset / 8, 0, depth);
@@ -124,7 +133,7 @@ class Reader {
     let id = typeId;
     let type: BtfType = btf.type(id);
     for (let i = 0; type.kind === 'ARRAY'; i++) {
-      if (i >= MAX_DEPTH) throw new BadFields('arrays nested too deep');
+      if (i >= MAX_DEPTH) throw new BadFields('arrays nested too deep', Errno.E2BIG);
       count *= type.length;
       id = type.type;
       type = btf.type(id);
@@ -135,7 +144,7 @@ class Reader {
     if (type.kind === 'STRUCT') {
       const shape = STRUCTS[type.name];
       if (shape && this.#wanted.has(shape.kind)) {
-        if (shape.once && this.#seen.has(shape.kind)) throw new BadFields(`two ${type.name}`);
+        if (shape.once && this.#seen.has(shape.kind)) throw new BadFields(`two ${type.name}`, Errno.E2BIG);
         this.#seen.add(shape.kind);
         if ((expected && expected !== shape.size * count) || at % shape.align || type.size !== shape.size)
           return;
@@ -163,7 +172,8 @@ class Reader {
   #repeat(fields: readonly SpecialField[], count: number, elementSize: number): void {
     if (count === 1 || fields.length === 0) return;
     for (const { kind } of fields) if (!REPEATABLE.has(kind)) throw new BadFields(`an array of ${kind}`);
-    if (fields.length * count > MAX_FIELDS) throw new BadFields(`more than ${MAX_FIELDS} special fields`);
+    if (fields.length * count > MAX_FIELDS)
+      throw new BadFields(`more than ${MAX_FIELDS} special fields`, Errno.E2BIG);
     for (let i = 1; i < count; i++) {
       for (const field of fields) this.#add({ ...field, offset: field.offset + i * elementSize });
     }
@@ -194,11 +204,14 @@ class Reader {
     const [name = '', ...rest] = (tags[0] as string).slice(prefix.length).split(':');
     const nodeName = rest.join(':');
     const btfId = btf.findByName(name, 'STRUCT');
-    if (btfId === undefined || nodeName === '') throw new BadFields(`${tags[0]} names nothing`);
+    if (rest.length === 0) throw new BadFields(`${tags[0]} names no node`);
+    if (btfId === undefined) throw new BadFields(`${tags[0]} names nothing`, Errno.ENOENT);
+    if (nodeName === '') throw new BadFields(`${tags[0]} names no node`);
     const wanted = shape.kind === 'list-head' ? 'bpf_list_node' : 'bpf_rb_node';
     const nodes = (btf.type(btfId) as BtfComposite).members.filter((member) => member.name === nodeName);
     const [node] = nodes;
-    if (!node || nodes.length > 1 || btf.nameOf(node.type) !== wanted || node.bitOffset % 64) {
+    if (!node) throw new BadFields(`${name} has no ${nodeName}`, Errno.ENOENT);
+    if (nodes.length > 1 || btf.nameOf(node.type) !== wanted || node.bitOffset % 64) {
       throw new BadFields(`${nodeName} of ${name} is no ${wanted}`);
     }
     return { kind: shape.kind, offset: at, size: shape.size, btf, btfId, nodeOffset: node.bitOffset / 8 };
@@ -214,10 +227,10 @@ function read(btf: Btf, id: number, wanted: ReadonlySet<SpecialKind>, size: numb
   if (fields.length === 0) return undefined;
   let end = 0;
   for (const field of fields) {
-    if (field.offset < end) throw new BadFields('special fields overlap');
+    if (field.offset < end) throw new BadFields('special fields overlap', Errno.EEXIST);
     end = field.offset + field.size;
   }
-  if (end > size) throw new BadFields('a special field lies outside of the value');
+  if (end > size) throw new BadFields('a special field lies outside of the value', Errno.EFAULT);
   const has = (...kinds: SpecialKind[]) => fields.some(({ kind }) => kinds.includes(kind));
   if (has('spin-lock') && has('res-spin-lock')) throw new BadFields('two kinds of lock');
   if (has('list-head', 'rb-root') && !has('spin-lock', 'res-spin-lock')) {
@@ -247,6 +260,33 @@ export function recordOf(btf: Btf, id: number): BtfRecord | undefined {
   } catch (error) {
     if (error instanceof BadFields) return undefined;
     throw error;
+  }
+}
+
+/**
+ * Throws BadFields when a structure that programs could allocate has special fields that contradict the rules: Linux does
+ * not load such BTF (btf_parse_struct_metas).
+ */
+export function checkStructures(btf: Btf): void {
+  const records = new Map<number, BtfRecord>();
+  for (let id = btf.firstId; id < btf.typeCount; id++) {
+    if (btf.kind(id) !== 'STRUCT') continue;
+    const type = btf.type(id) as BtfComposite;
+    if (!type.members.some(({ type: member }) => isSpecial(btf, member))) continue;
+    const record = read(btf, id, IN_OBJECTS, type.size);
+    // Its offset is a wrong one, or its size.
+    if (!record) throw new BadFields(`${type.name} has a special field where none can be`, Errno.EFAULT);
+    records.set(id, record);
+  }
+  const isOf = (record: BtfRecord | undefined, kinds: readonly SpecialKind[]): boolean =>
+    record?.fields.some(({ kind }) => kinds.includes(kind)) ?? false;
+  for (const record of records.values()) {
+    for (const { btfId } of record.fields.filter(({ kind }) => ROOTS.includes(kind))) {
+      if (!records.has(btfId ?? 0)) throw new BadFields('a list or tree of what has no node', Errno.EFAULT);
+      if (isOf(record, NODES) && isOf(records.get(btfId ?? 0), ROOTS)) {
+        throw new BadFields('objects that own objects that own others', Errno.ELOOP);
+      }
+    }
   }
 }
 
@@ -283,5 +323,7 @@ function isSpecial(btf: Btf, id: number): boolean {
   const pointer = type.kind === 'VOLATILE' ? btf.type(type.type) : type;
   if (pointer.kind !== 'PTR') return false;
   const tag = btf.type(pointer.type);
-  return tag.kind === 'TYPE_TAG' && !tag.attribute && POINTERS[tag.name] !== undefined;
+  if (tag.kind !== 'TYPE_TAG' || tag.attribute) return false;
+  const kind = POINTERS[tag.name];
+  return kind !== undefined && IN_OBJECTS.has(kind);
 }
