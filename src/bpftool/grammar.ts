@@ -124,7 +124,8 @@ export class Grammar {
     return tokens.flatMap((token, i) => {
       const next = tokens[i + 1];
       if (isWord(token)) {
-        if (token !== word || next === undefined || !isValue(next)) return [];
+        const typed = word !== '' && token.startsWith(word);
+        if (!typed || next === undefined || !isValue(next)) return [];
         const definition = this.#definitions.get(next);
         return definition === undefined ? [next] : this.#firsts(definition).values;
       }

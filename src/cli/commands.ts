@@ -284,6 +284,26 @@ Examples:
     await (await import('./conformance.js')).conformance(memory, options);
   });
 
+addCommand('completion')
+  .summary('print what makes a shell complete command lines of skep')
+  .description(
+    'Prints a script for a shell, which then completes commands, options, the words of the grammar, and the names and ids of ' +
+      'what is in the kernel.',
+  )
+  .argument('<shell>', 'bash, zsh or fish')
+  .argument('[words...]', 'what the script asks for: `words -- WORD...`')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ source <(skep completion bash)
+  $ skep completion zsh > ~/.zfunc/_skep
+  $ skep completion fish > ~/.config/fish/completions/skep.fish`,
+  )
+  .action(async (shell: string, words: string[]) => {
+    await (await import('./completion.js')).completion(shell, words, program);
+  });
+
 program.addCommand(devCommand().exitOverride());
 addKernelCommand(addCommand);
 addFileCommands(addCommand);
