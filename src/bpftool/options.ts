@@ -25,6 +25,9 @@ const DEFINITIONS: readonly OptionDefinition[] = [
   { letter: 'i', argument: true },
 ];
 
+/** What looks like an option and is a word of a command: `dump xlated PROG visual --svg FILE`. */
+const WORDS: ReadonlySet<string> = new Set(['--svg', '--png']);
+
 export interface ParsedLine {
   options: ToolOptions;
   /** What is no option: the object, the command, their arguments. */
@@ -116,7 +119,7 @@ export function parseLine(argv: readonly string[]): ParsedLine {
       line.words.push(...argv.slice(at + 1));
       break;
     }
-    if (!word.startsWith('-') || word === '-') {
+    if (!word.startsWith('-') || word === '-' || WORDS.has(word)) {
       line.words.push(word);
       continue;
     }

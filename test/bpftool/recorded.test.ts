@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Bpf } from '../../src/bpf/bpf.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { differing } from './differing.js';
 import { type Outcome, runLine } from './memory-host.js';
@@ -65,22 +66,38 @@ async function prepare(name: string): Promise<void> {
   }
 }
 
+/** The kernel, which says when somebody begins to follow what programs print. */
+function announcing(started: () => void): Bpf {
+  return new Proxy<Bpf>(kernel, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      if (name !== 'trace') return member.bind(target);
+      return async (listener: Parameters<Bpf['trace']>[0]) => {
+        const following = await target.trace(listener);
+        started();
+        return following;
+      };
+    },
+  });
+}
+
 /** Runs hello three times while the log is followed, then ends that. */
 async function follow(argv: readonly string[]): Promise<Outcome> {
   let interrupt = (): void => {};
   const interrupted = new Promise<void>((resolve) => {
     interrupt = resolve;
   });
-  const following = runLine(argv, { kernel, interrupted });
-  // The follower begins with what is printed after it has come.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  let following: Promise<Outcome> | undefined;
+  await new Promise<void>((resolve) => {
+    following = runLine(argv, { kernel: announcing(resolve), interrupted });
+  });
   await runLine(['prog', 'run', 'name', 'hello', 'data_in', 'pkt.bin', 'repeat', '3'], {
     kernel,
     file: fileOf,
   });
-  await new Promise((resolve) => setTimeout(resolve, 50));
   interrupt();
-  return following;
+  return following ?? expect.fail('nobody follows');
 }
 
 async function outcomeOf(entry: Recorded): Promise<Outcome & { ids: Ids }> {

@@ -9,6 +9,8 @@ import { wordlessRefusal } from '../refusal.js';
 import type { Tool } from '../tool.js';
 import { statusOfErrno, ToolError } from '../tool-error.js';
 
+const INVALID = statusOfErrno(Errno.EINVAL);
+
 /** What may be attached this way; `words` are older ones, which may be abbreviated. */
 const TYPES: readonly { type: AttachType; word?: string }[] = [
   { type: AttachType.SkSkbStreamParser, word: 'stream_parser' },
@@ -22,7 +24,7 @@ function attachTypeOf(text: string): AttachType {
   const found = TYPES.find(
     ({ type, word }) => text === attachTypeName(type) || (word !== undefined && isPrefix(text, word)),
   );
-  if (found === undefined) throw new ToolError('invalid attach/detach type', statusOfErrno(Errno.EINVAL));
+  if (found === undefined) throw new ToolError('invalid attach/detach type', INVALID);
   return found.type;
 }
 
@@ -38,7 +40,7 @@ async function withAttachment(
   args: Arguments,
   work: (bpf: Bpf, attachment: Attachment) => Promise<void>,
 ): Promise<void> {
-  args.require(3);
+  args.require(3, INVALID);
   const bpf = await tool.bpf;
   const fds: Fd[] = [];
   try {
@@ -47,7 +49,7 @@ async function withAttachment(
     const attachType = attachTypeOf(args.next('ATTACH_TYPE'));
     const attachment: Attachment = { prog, attachType };
     if (attachType !== AttachType.FlowDissector) {
-      args.require(2);
+      args.require(2, INVALID);
       attachment.target = await takeMap(tool, args);
       fds.push(attachment.target);
     }
@@ -60,7 +62,7 @@ async function withAttachment(
 
 const invalid = async (tool: Tool, error: unknown, what: string): Promise<ToolError> => {
   const { message } = await wordlessRefusal(tool, error, what);
-  return new ToolError(message, statusOfErrno(Errno.EINVAL));
+  return new ToolError(message, INVALID);
 };
 
 export async function attachProg(tool: Tool, args: Arguments): Promise<void> {

@@ -1,11 +1,12 @@
 // `prog profile`: what a program costs while the user waits. bpftool reads the processor's counters around every run; an
 // emulated kernel has no processor of its own, so what can be counted are runs and their time.
 
+import { Errno } from '../../bpf/errno.js';
 import { type Arguments, isPrefix } from '../arguments.js';
 import { parseUnsigned32 } from '../number.js';
 import { takeProg, withFds } from '../objects.js';
 import type { Tool } from '../tool.js';
-import { ToolError, UsageRequest } from '../tool-error.js';
+import { statusOfErrno, ToolError, UsageRequest } from '../tool-error.js';
 import { infoOf } from './show.js';
 
 /** bpftool's own metrics: events of the processor. */
@@ -17,7 +18,7 @@ type Metric = (typeof COUNTED)[number];
 const RUN_TIME = 0;
 
 export async function profileProg(tool: Tool, args: Arguments): Promise<void> {
-  args.require(3);
+  args.require(3, statusOfErrno(Errno.EINVAL));
   const bpf = await tool.bpf;
   const prog = await takeProg(tool, args);
   await withFds(bpf, [prog], async () => {
