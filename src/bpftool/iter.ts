@@ -12,8 +12,8 @@ import { checkPinPath, closeAll, takeMap } from './objects.js';
 import { objectName } from './prog/libbpf-words.js';
 import { tellReason } from './refusal.js';
 import type { CommandTable, Tool } from './tool.js';
-import { FAILED, statusOfErrno, ToolError, UsageRequest } from './tool-error.js';
-import { helpCommand, SPEC_MAP, SPEC_OPTIONS, usageText } from './usage.js';
+import { FAILED, statusOfErrno, ToolError } from './tool-error.js';
+import { helpCommand, requireOrUsage, SPEC_MAP, SPEC_OPTIONS, usageText } from './usage.js';
 
 /** union bpf_iter_link_info; its first word is the map's descriptor. */
 const LINK_INFO_SIZE = 16;
@@ -59,13 +59,7 @@ export async function loadFile(tool: Tool, bpf: Bpf, file: string): Promise<Coll
 }
 
 async function pin(tool: Tool, args: Arguments): Promise<undefined> {
-  try {
-    args.require(2);
-  } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    await tool.error(error.message);
-    throw new UsageRequest();
-  }
+  await requireOrUsage(tool, args, 2);
   const bpf = await tool.bpf;
   const file = args.next();
   const path = args.next();

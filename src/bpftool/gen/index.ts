@@ -17,6 +17,7 @@ export const genCommands: CommandTable = {
   usage: usageText([
     '% gen object OUTPUT_FILE INPUT_FILE [INPUT_FILE...]',
     '% gen skeleton FILE [name OBJECT_NAME]',
+    '+                  [language { c | ts }]',
     '% gen subskeleton FILE [name OBJECT_NAME]',
     '% gen min_core_btf INPUT OUTPUT OBJECT [OBJECT...]',
     '% gen help',

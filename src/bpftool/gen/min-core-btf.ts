@@ -12,7 +12,7 @@ import { btfOfFile } from '../btf/source.js';
 import { FileError } from '../host.js';
 import type { Tool } from '../tool.js';
 import { statusOfErrno, ToolError } from '../tool-error.js';
-import { requireOrUsage } from './object.js';
+import { requireOrUsage } from '../usage.js';
 
 export async function minimizeCommand(tool: Tool, args: Arguments): Promise<undefined> {
   await requireOrUsage(tool, args, 3);

@@ -6,18 +6,8 @@ import { linkObjects, type ObjectToLink } from '../../elf/static-link/index.js';
 import type { Arguments } from '../arguments.js';
 import { FileError } from '../host.js';
 import type { Tool } from '../tool.js';
-import { statusOfErrno, ToolError, UsageRequest } from '../tool-error.js';
-
-/** Fails with the usage text behind the error unless so many words are left. */
-export async function requireOrUsage(tool: Tool, args: Arguments, count: number): Promise<void> {
-  try {
-    args.require(count);
-  } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    await tool.error(error.message);
-    throw new UsageRequest();
-  }
-}
+import { statusOfErrno, ToolError } from '../tool-error.js';
+import { requireOrUsage } from '../usage.js';
 
 export async function linkCommand(tool: Tool, args: Arguments): Promise<undefined> {
   await requireOrUsage(tool, args, 2);

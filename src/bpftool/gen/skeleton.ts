@@ -9,10 +9,10 @@ import type { Arguments } from '../arguments.js';
 import { FileError } from '../host.js';
 import type { Tool } from '../tool.js';
 import { ToolError } from '../tool-error.js';
+import { requireOrUsage } from '../usage.js';
 import { cSkeleton } from './c-skeleton.js';
 import { cSubskeleton } from './c-subskeleton.js';
 import { type DescribedObject, describeObject, nameOfFile } from './described.js';
-import { requireOrUsage } from './object.js';
 import { tsSkeleton } from './ts-skeleton.js';
 
 interface Request {
