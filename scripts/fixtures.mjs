@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const folders = ['examples', 'bench/programs'];
+const folders = ['examples', 'examples/tour', 'bench/programs'];
 const compiler = 'clang-19';
 const asmHeaders = `/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
