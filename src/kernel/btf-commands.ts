@@ -5,16 +5,21 @@ import type { BtfCommands, BtfInfo, Fd } from '../bpf/bpf.js';
 import { BpfError, Errno } from '../bpf/errno.js';
 import { Btf } from '../btf/index.js';
 import type { Descriptors } from './descriptors.js';
+import type { Task } from './machine.js';
+import { demandRoot } from './rights.js';
 import { BadFields, checkStructures } from './verifier/records.js';
 
 export class KernelBtfs implements BtfCommands {
   readonly #descriptors: Descriptors;
+  readonly #task: Task;
 
-  constructor(descriptors: Descriptors) {
+  constructor(descriptors: Descriptors, task: Task) {
     this.#descriptors = descriptors;
+    this.#task = task;
   }
 
   async btfLoad(bytes: Uint8Array): Promise<Fd> {
+    demandRoot(this.#task, 'BPF_BTF_LOAD');
     let btf: Btf;
     try {
       btf = Btf.parse(bytes.slice());
@@ -38,10 +43,14 @@ export class KernelBtfs implements BtfCommands {
   }
 
   async btfGetNextId(id: number): Promise<number> {
-    return this.#descriptors.objects.nextId('btf', id, 'BPF_BTF_GET_NEXT_ID');
+    const command = 'BPF_BTF_GET_NEXT_ID';
+    demandRoot(this.#task, command);
+    return this.#descriptors.objects.nextId('btf', id, command);
   }
 
   async btfGetFdById(id: number): Promise<Fd> {
-    return this.#descriptors.open(this.#descriptors.objects.byId('btf', id, 'BPF_BTF_GET_FD_BY_ID'));
+    const command = 'BPF_BTF_GET_FD_BY_ID';
+    demandRoot(this.#task, command);
+    return this.#descriptors.open(this.#descriptors.objects.byId('btf', id, command));
   }
 }

@@ -24,6 +24,7 @@ import type { Descriptors } from './descriptors.js';
 import type { KernelMachine, Task } from './machine.js';
 import type { Device } from './net/device.js';
 import type { KernelProgram } from './program.js';
+import { demandRoot } from './rights.js';
 import { refuseHook } from './unhooked.js';
 
 const MPROG_FLAGS =
@@ -121,11 +122,15 @@ export class KernelLinks {
   }
 
   async linkGetNextId(id: number): Promise<number> {
-    return this.#machine.objects.nextId('link', id, 'BPF_LINK_GET_NEXT_ID');
+    const command = 'BPF_LINK_GET_NEXT_ID';
+    demandRoot(this.#task, command);
+    return this.#machine.objects.nextId('link', id, command);
   }
 
   async linkGetFdById(id: number): Promise<Fd> {
-    return this.#descriptors.open(this.#machine.objects.byId('link', id, 'BPF_LINK_GET_FD_BY_ID'));
+    const command = 'BPF_LINK_GET_FD_BY_ID';
+    demandRoot(this.#task, command);
+    return this.#descriptors.open(this.#machine.objects.byId('link', id, command));
   }
 
   // ---- attachment without links
@@ -212,7 +217,7 @@ export class KernelLinks {
 
   async progQuery({ attachType, ifindex, flags = 0 }: ProgQueryAttr): Promise<ProgQueryResult> {
     const command = 'BPF_PROG_QUERY';
-    if (this.#task.uid !== 0) throw new BpfError(command, Errno.EPERM, 'only root may');
+    demandRoot(this.#task, command);
     if (!isTcx(attachType)) return this.#refuse(command, attachType);
     const programs = tcxPrograms(this.#machine.objects, this.#device(command, ifindex), attachType);
     if (flags) throw new BpfError(command, Errno.EINVAL, 'there is nothing above to inherit from');
@@ -238,7 +243,7 @@ export class KernelLinks {
 
   async xdpSet({ ifindex, prog, flags = 0, expectedProg }: XdpAttr): Promise<void> {
     const command = 'RTM_SETLINK';
-    if (this.#task.uid !== 0) throw new BpfError(command, Errno.EPERM, 'only root may');
+    demandRoot(this.#task, command);
     const all = expectedProg === undefined ? flags : flags | XdpFlag.Replace;
     const device = this.#device(command, ifindex);
     if (all & XdpFlag.Replace && expectedProg === undefined) {

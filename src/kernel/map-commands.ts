@@ -13,22 +13,26 @@ import type {
 import { BpfError, Errno } from '../bpf/errno.js';
 import { MapFlag, MapType } from '../bpf/types.js';
 import type { Descriptors } from './descriptors.js';
-import type { KernelMachine } from './machine.js';
+import type { KernelMachine, Task } from './machine.js';
 import { deleteBatch, lookupBatch, updateBatch } from './map-batch.js';
 import { mapCaller } from './map-caller.js';
 import { checkTypes, KernelMap, type MapCaller } from './maps/index.js';
 import type { KernelBtf } from './program.js';
+import { demandMap, demandRoot } from './rights.js';
 
 export class KernelMaps implements MapCommands {
   readonly #machine: KernelMachine;
   readonly #descriptors: Descriptors;
+  readonly #task: Task;
 
-  constructor(machine: KernelMachine, descriptors: Descriptors) {
+  constructor(machine: KernelMachine, descriptors: Descriptors, task: Task) {
     this.#machine = machine;
     this.#descriptors = descriptors;
+    this.#task = task;
   }
 
   async mapCreate(attr: MapCreateAttr): Promise<Fd> {
+    demandMap(this.#machine, this.#task, attr.type);
     const { objects, memory, cpus, surroundings } = this.#machine;
     const descriptors = this.#descriptors;
     const typed = attr.btfKeyTypeId || attr.btfValueTypeId;
@@ -154,7 +158,9 @@ export class KernelMaps implements MapCommands {
   }
 
   async mapGetNextId(id: number): Promise<number> {
-    return this.#machine.objects.nextId('map', id, 'BPF_MAP_GET_NEXT_ID');
+    const command = 'BPF_MAP_GET_NEXT_ID';
+    demandRoot(this.#task, command);
+    return this.#machine.objects.nextId('map', id, command);
   }
 
   async mapGetFdById(id: number, openFlags = 0): Promise<Fd> {
@@ -163,6 +169,7 @@ export class KernelMaps implements MapCommands {
     if (openFlags & ~modes || (openFlags & modes) === modes) {
       throw new BpfError(command, Errno.EINVAL, `flags ${openFlags} mean nothing here`);
     }
+    demandRoot(this.#task, command);
     return this.#descriptors.open(this.#machine.objects.byId('map', id, command), openFlags);
   }
 }

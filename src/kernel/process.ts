@@ -66,9 +66,9 @@ export class KernelProcess extends Unhooked implements Bpf {
     this.task = task;
     this.machine = machine;
     this.#descriptors = descriptors;
-    this.#maps = new KernelMaps(machine, descriptors);
+    this.#maps = new KernelMaps(machine, descriptors, task);
     this.#buffers = new KernelBuffers(machine, descriptors);
-    this.#btfs = new KernelBtfs(descriptors);
+    this.#btfs = new KernelBtfs(descriptors, task);
     this.#programs = new KernelPrograms(machine, descriptors, task);
     this.#files = new KernelFiles(machine, descriptors, task);
     this.#links = new KernelLinks(machine, descriptors, task);

@@ -32,6 +32,7 @@ import { runBatch } from './programs/batch.js';
 import { testRun } from './programs/index.js';
 import type { ProgramRun } from './programs/run.js';
 import { resolve } from './resolve.js';
+import { demandLoad, demandRoot, isRoot } from './rights.js';
 import { verifyLoad } from './verification.js';
 
 export class KernelPrograms {
@@ -53,10 +54,12 @@ export class KernelPrograms {
   async #load(attr: ProgLoadAttr, view: LoadView): Promise<Fd> {
     const machine = this.#machine;
     const { objects, installer, safety } = machine;
+    demandLoad(machine, this.#task, attr.type, attr.instructions.length / 8);
     const definition = checkLoad(attr);
     const device = boundDevice(attr, machine.devices);
     const bound = boundObjects(attr, view);
-    const verdict = safety === 'verify' ? await verifyLoad(attr, view, machine.cpus) : undefined;
+    const verdict =
+      safety === 'verify' ? await verifyLoad(attr, view, machine.cpus, isRoot(this.#task)) : undefined;
     const insns = withoutIndexes(decodeAttr(attr), attr.fdArray);
     const gplCompatible = isGplCompatible(attr.license);
     const tag = programTag(insns, 'sha256');
@@ -163,14 +166,19 @@ export class KernelPrograms {
   }
 
   async progGetNextId(id: number): Promise<number> {
-    return this.#machine.objects.nextId('program', id, 'BPF_PROG_GET_NEXT_ID');
+    const command = 'BPF_PROG_GET_NEXT_ID';
+    demandRoot(this.#task, command);
+    return this.#machine.objects.nextId('program', id, command);
   }
 
   async progGetFdById(id: number): Promise<Fd> {
-    return this.#descriptors.open(this.#machine.objects.byId('program', id, 'BPF_PROG_GET_FD_BY_ID'));
+    const command = 'BPF_PROG_GET_FD_BY_ID';
+    demandRoot(this.#task, command);
+    return this.#descriptors.open(this.#machine.objects.byId('program', id, command));
   }
 
   async enableStats(type: number): Promise<Fd> {
+    demandRoot(this.#task, 'BPF_ENABLE_STATS');
     if (type !== 0) {
       throw new BpfError('BPF_ENABLE_STATS', Errno.EINVAL, `there are no statistics of type ${type}`);
     }

@@ -13,9 +13,6 @@ import { kernelTypes } from './types/index.js';
 import { type Environment, type Verdict, type VerifierMap, verify } from './verifier/index.js';
 import { recordOf } from './verifier/records.js';
 
-/** Whoever uses the emulated kernel is its root. */
-const root = { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true } as const;
-
 /** Level of the log that is kept of a rejection when the load asked for none. */
 const REASON = 1;
 
@@ -52,7 +49,12 @@ function shapeOf(map: KernelMap): VerifierMap {
 }
 
 /** Verifies a load; what is rejected throws a BpfError with the log. An accepted one returns the log that was asked for. */
-export async function verifyLoad(attr: ProgLoadAttr, view: LoadView, cpus: number): Promise<Verdict> {
+export async function verifyLoad(
+  attr: ProgLoadAttr,
+  view: LoadView,
+  cpus: number,
+  isRoot: boolean,
+): Promise<Verdict> {
   const maps = new Map<KernelMap, VerifierMap>();
   const map = (fd: Fd) => {
     const object = view.find(fd, 'map');
@@ -68,7 +70,7 @@ export async function verifyLoad(attr: ProgLoadAttr, view: LoadView, cpus: numbe
     map,
     btf: (fd) => view.find(fd, 'btf')?.btf,
     kernelTypes,
-    capabilities: root,
+    capabilities: { bpf: isRoot, perfmon: isRoot, netAdmin: isRoot, sysAdmin: isRoot },
     cpus,
     logLevel,
   });
