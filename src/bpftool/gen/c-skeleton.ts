@@ -202,7 +202,12 @@ const bytesOf = ({ name, bytes }: DescribedObject): string =>
 static inline const void *${name}__elf_bytes(size_t *sz)
 {
   static const char elf[] __attribute__((aligned(8))) =
-`) + `${byteLiterals(bytes, 2)};\n\n\t*sz = sizeof(elf) - 1;\n\treturn elf;\n}\n`;
+${byteLiterals(bytes, 2)};
+
+  *sz = sizeof(elf) - 1;
+  return elf;
+}
+`);
 
 /** The functions as members, for C++. */
 const forCpp = ({ name }: DescribedObject): string =>

@@ -4,7 +4,7 @@ import { MapType } from '../../bpf/types.js';
 import type { Btf } from '../../btf/btf.js';
 import type { MapSpec } from '../../elf/spec.js';
 import { type DescribedObject, identifierOf } from './described.js';
-import { property, TsTypes } from './ts-types.js';
+import { property, TsTypes, wrapped } from './ts-types.js';
 
 /** Characters on a line of the object's text. */
 const PER_LINE = 100;
@@ -104,7 +104,7 @@ function valueType(map: MapSpec, types: TsTypes | undefined, btf: Btf | undefine
     return members.length === 0 ? 'Uint8Array' : `{ ${members.join('; ')} }`;
   }
   const value = types.of(map.valueTypeId);
-  return perCpu.has(map.type) ? `readonly (${value})[]` : value;
+  return perCpu.has(map.type) ? `readonly ${wrapped(value)}[]` : value;
 }
 
 function base64(bytes: Uint8Array): string {

@@ -112,7 +112,8 @@ export class TsTypes {
   }
 }
 
-const wrapped = (text: string): string =>
+/** As an element of an array. */
+export const wrapped = (text: string): string =>
   text.includes('|') || text.startsWith('readonly') ? `(${text})` : text;
 
 /** A name as a property has it, in quotes where it must be. */
