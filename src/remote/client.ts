@@ -193,8 +193,16 @@ class Connection {
     }
   }
 
-  /** A message that is too long does not know of which call it is. */
+  /** A message that is too long does not know of which call it is; what is none of our errors is a bug there. */
   #named(error: unknown, name: string): unknown {
+    if (error instanceof Error && !(error instanceof BpfError) && !(error instanceof SkepError)) {
+      const hint =
+        'This is a bug of Skep. The log of the kernel says more: skep kernel status shows where it is.';
+      return new SkepError(`the kernel failed in ${name}: ${error.name}: ${error.message}`, {
+        hint,
+        cause: error,
+      });
+    }
     if (!(error instanceof BpfError) || error.command !== 'message') return error;
     return new BpfError(name, error.errno, error.message.slice(error.message.lastIndexOf(': ') + 2));
   }

@@ -77,6 +77,12 @@ interface Stream {
 type Method = (...args: unknown[]) => unknown;
 type Methods = Record<string, Method>;
 
+function unknownMethod(name: string): never {
+  throw new SkepError(`the kernel has no command ${name}`, {
+    hint: 'It was started by another build of Skep: skep kernel stop ends it, and the next command starts a new one.',
+  });
+}
+
 const isTask = ({ name, pid }: Partial<Task>): boolean =>
   typeof name === 'string' && name.length <= 64 && Number.isInteger(pid);
 
@@ -113,6 +119,7 @@ export class Client {
     this.#rpc = createBirpc<Record<string, Method>, Methods, false>(this.#functions, {
       proxify: false,
       timeout: -1,
+      resolver: (name, method) => method ?? (() => unknownMethod(name)),
       post: (message) => this.#messages.send(message),
       on: (deliver) => {
         this.#deliver = deliver as (message: unknown) => Promise<void>;
