@@ -47,6 +47,7 @@ export * from './helpers/skb-sums';
 export * from './helpers/skb';
 export * from './helpers/time';
 export * from './helpers/xdp';
+export { arena_address, kfunc_bpf_arena_alloc_pages, kfunc_bpf_arena_free_pages } from './arena';
 export * from './kfuncs/dynptr';
 export * from './kfuncs/iterators';
 export * from './kfuncs/objects';

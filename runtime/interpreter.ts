@@ -12,9 +12,11 @@
 // in two tiers only moves to its optimised code when a function is called again, and a stretch is that call.
 
 import { check_arguments, fault, reachable } from './check';
-import { atomic } from './atomic';
+import { arena_address } from './arena';
+import { atomic, loadSized, storeSized } from './atomic';
 import { call_helper, helper_arguments } from './helpers/dispatch';
 import { call_kfunc } from './kfuncs/dispatch';
+import { BPF_F_NO_USER_CONV } from './maps/types';
 import { packet_address } from './skb';
 import {
   ARG_BITS, ARG_CTX, ARG_PROG_ARRAY, BpfMap, Cpu, FAULT_ARGUMENT, FAULT_BUDGET, FAULT_STACK, Interpreter, InterpreterFrame,
@@ -23,6 +25,8 @@ import {
 } from './layout';
 
 const TAIL_CALL: u32 = 12;
+/** addr_space_cast from the kernel's address space to that of user space. */
+const TO_USER_SPACE: u32 = 1 << 16;
 /** Instructions of one stretch. */
 const STRETCH: u32 = 65536;
 
@@ -255,6 +259,43 @@ function callKfunc(cpu: Cpu, registers: usize, index: u32): void {
   store<u64>(registers + R0, call_kfunc(cpu, call.number, r1, r2, r3, r4, r5));
 }
 
+/** addr_space_cast: to the kernel's half of a pointer, or back to all of one of user space. */
+function castPointer(program: Program, pointer: u32, spaces: u32): u64 {
+  const arena = changetype<BpfMap>(program.arena);
+  if (spaces != TO_USER_SPACE || !pointer || arena.flags & BPF_F_NO_USER_CONV) return pointer;
+  return ((arena.extraHigh as u64) << 32) | (pointer as u64);
+}
+
+/**
+ * Loads and stores of the arena, in modes that only the loader gives (Linux: BPF_PROBE_MEM32): 0xa0 in the place of MEM,
+ * 0xc0 of MEMSX, 0xe0 of ATOMIC. False for any other instruction.
+ */
+function arenaAccess(cpu: Cpu, registers: usize, word: u64, slot: u32): bool {
+  const opcode = (word as u32) & 0xff;
+  const kind = opcode & 7;
+  const mode = opcode & 0xe0;
+  const code = (opcode >> 3) & 3;
+  const size: u32 = code == 0 ? 4 : code == 1 ? 2 : code == 2 ? 1 : 8;
+  const d = registers + (((word as u32) >> 5) & 0x78);
+  const s = registers + (((word as u32) >> 9) & 0x78);
+  if (!changetype<Program>(cpu.program).arena) return false;
+  if (mode == 0xe0 && kind == 3) {
+    atomic(cpu, registers, word, size, slot, true);
+    return true;
+  }
+  const signed = mode == 0xc0;
+  if (kind < 1 || kind > 3 || (mode != 0xa0 && !(signed && kind == 1))) return false;
+  const pointer = load<u32>(kind == 1 ? s : d) + offset(word);
+  const at = arena_address(cpu, pointer, size, kind == 1 ? 0 : 1, slot);
+  if (kind != 1) storeSized(at, size, kind == 2 ? imm64(word) : load<u64>(s));
+  else {
+    const shift = signed ? ((8 - size) << 3) as u64 : 0;
+    const value = loadSized(at, size) << shift;
+    store<u64>(d, signed ? (((value as i64) >> (shift as i64)) as u64) : value);
+  }
+  return true;
+}
+
 /** The loop: at most `steps` instructions from where the state stands. */
 function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
   const r: usize = changetype<usize>(state) + Interpreter_registers;
@@ -301,13 +342,13 @@ function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
       case 0x9f: store<u64>(d, offset(word) ? signedModulo64(load<u64>(d), load<u64>(s)) : modulo64(load<u64>(d), load<u64>(s))); continue;
       case 0xb7: store<u64>(d, imm64(word)); continue; // mov
       case 0xbf:
-        // The offset is the width to extend from, or 1 for addr_space_cast: without an arena a 32-bit move.
+        // The offset is the width to extend from, or 1 for addr_space_cast.
         switch (offset(word)) {
           case 0: store<u64>(d, load<u64>(s)); break;
           case 8: store<i64>(d, load<i8>(s)); break;
           case 16: store<i64>(d, load<i16>(s)); break;
           case 32: store<i64>(d, load<i32>(s)); break;
-          default: store<u64>(d, load<u32>(s));
+          default: store<u64>(d, castPointer(program, load<u32>(s), imm32(word)));
         }
         continue;
       case 0xd7: store<u64>(d, swap(load<u64>(d), imm32(word))); continue; // bswap
@@ -461,6 +502,7 @@ function stretch(cpu: Cpu, state: Interpreter, steps: u32): void {
         leave(cpu, state);
         break;
       default: // callx and gotox among them, which no program may be loaded with
+        if (arenaAccess(cpu, r, word, slot)) continue;
         fault(cpu, FAULT_ARGUMENT, slot, word, 0);
     }
 

@@ -80,6 +80,8 @@ export const FIRST_OFFSET: u32 = 0x10000;
   trusted: u32 = 0;
   /** Where compiled code is called back, in the table of the runtime; 0: it is interpreted. */
   callback: u32 = 0;
+  /** The arena that it uses; 0: none. */
+  arena: usize = 0;
   /** Its calls of kernel functions: an array of KfuncCalls. */
   kfuncs: usize = 0;
   // Where a frame of this program's type has what the engines need (src/kernel/jit/code.ts: FrameShape).
@@ -153,6 +155,8 @@ export const FIRST_OFFSET: u32 = 0x10000;
   cpus: u32 = 0;
   /** map_extra: what it means is the type's. */
   extra: u32 = 0;
+  /** Upper half of map_extra, for types that need it. */
+  extraHigh: u32 = 0;
   /** What a type keeps besides the elements, in a structure of its own; 0 when it has none. */
   state: usize = 0;
 }
@@ -374,6 +378,7 @@ export const Program_entry: u32 = offsetof<Program>('entry');
 export const Program_ctxSize: u32 = offsetof<Program>('ctxSize');
 export const Program_ctxWritable: u32 = offsetof<Program>('ctxWritable');
 export const Program_callback: u32 = offsetof<Program>('callback');
+export const Program_arena: u32 = offsetof<Program>('arena');
 export const Program_kfuncs: u32 = offsetof<Program>('kfuncs');
 export const Program_trusted: u32 = offsetof<Program>('trusted');
 export const Program_startField: u32 = offsetof<Program>('startField');
@@ -401,6 +406,7 @@ export const BpfMap_count: u32 = offsetof<BpfMap>('count');
 export const BpfMap_buckets: u32 = offsetof<BpfMap>('buckets');
 export const BpfMap_cpus: u32 = offsetof<BpfMap>('cpus');
 export const BpfMap_extra: u32 = offsetof<BpfMap>('extra');
+export const BpfMap_extraHigh: u32 = offsetof<BpfMap>('extraHigh');
 export const BpfMap_state: u32 = offsetof<BpfMap>('state');
 
 export const XdpFrame_size: u32 = offsetof<XdpFrame>();

@@ -1,6 +1,7 @@
 // Kernel functions by their number (src/kernel/kfuncs): what the interpreter does at a call. Compiled code calls the same
 // functions directly.
 
+import { kfunc_bpf_arena_alloc_pages, kfunc_bpf_arena_free_pages } from '../arena';
 import { fault } from '../check';
 import { Cpu, FAULT_ARGUMENT } from '../layout';
 import {
@@ -60,6 +61,8 @@ export function call_kfunc(owner: Cpu, number: u32, r1: u64, r2: u64, r3: u64, r
     case 31: return kfunc_bpf_rbtree_add_impl(cpu, r1, r2, r3, r4, r5);
     case 32: return kfunc_bpf_rbtree_remove(cpu, r1, r2);
     case 33: return kfunc_bpf_rbtree_first(cpu, r1);
+    case 34: return kfunc_bpf_arena_alloc_pages(cpu, r1, r2, r3, r4, r5);
+    case 35: return kfunc_bpf_arena_free_pages(cpu, r1, r2, r3);
     default:
   }
   fault(owner, FAULT_ARGUMENT, 0, number, 0);

@@ -4,6 +4,7 @@
 // A map type is a file beside this one and its cases below: in map_create, and in the operations that it has. What a
 // type does not have is answered as Linux does.
 
+import { arena_create, arena_destroy } from '../arena';
 import { ACCESS_READ, ACCESS_WRITE, BpfMap } from '../layout';
 import {
   array_create, array_lookup, array_next_key, array_update, percpu_array_create, percpu_array_lookup,
@@ -33,7 +34,7 @@ import { queue_create, queue_peek, queue_pop, queue_push } from './queue';
 import { ringbuf_create } from './ringbuf';
 import { cgroup_storage_create, sockets_create, storage_clear, storage_create } from './storage';
 import {
-  ARRAY, ARRAY_OF_MAPS, BLOOM_FILTER, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CGROUP_STORAGE, CGRP_STORAGE, CPUMAP,
+  ARENA, ARRAY, ARRAY_OF_MAPS, BLOOM_FILTER, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, CGROUP_STORAGE, CGRP_STORAGE, CPUMAP,
   DEVMAP, DEVMAP_HASH, HASH, HASH_OF_MAPS, INODE_STORAGE, LPM_TRIE, LRU_HASH, LRU_PERCPU_HASH, PERCPU_ARRAY,
   PERCPU_CGROUP_STORAGE, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, QUEUE, REUSEPORT_SOCKARRAY, RINGBUF, SK_STORAGE,
   SOCKHASH, SOCKMAP, STACK, TASK_STORAGE, USER_RINGBUF, XSKMAP,
@@ -80,6 +81,7 @@ export function map_create(
     case DEVMAP_HASH: return devmap_hash_create(draft);
     case RINGBUF:
     case USER_RINGBUF: return ringbuf_create(draft);
+    case ARENA: return arena_create(draft);
     case SOCKMAP:
     case SOCKHASH:
     case REUSEPORT_SOCKARRAY: return sockets_create(draft);
@@ -96,6 +98,7 @@ export function map_create(
 /** Gives a map's memory back. Nothing may refer to it any more. */
 export function map_destroy(map: usize): void {
   if (isStorage(typeOf(map))) storage_clear(map);
+  if (typeOf(map) == ARENA) arena_destroy(map);
   heap.free(map);
 }
 

@@ -29,9 +29,11 @@ export const TASK_STORAGE: u32 = 29;
 export const BLOOM_FILTER: u32 = 30;
 export const USER_RINGBUF: u32 = 31;
 export const CGRP_STORAGE: u32 = 32;
+export const ARENA: u32 = 33;
 
 export const BPF_F_NO_PREALLOC: u32 = 1;
 export const BPF_F_NO_COMMON_LRU: u32 = 1 << 1;
 export const BPF_F_ZERO_SEED: u32 = 1 << 6;
 export const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 export const BPF_F_WRONLY_PROG: u32 = 1 << 8;
+export const BPF_F_NO_USER_CONV: u32 = 1 << 18;

@@ -1,7 +1,9 @@
 // The instructions of an accepted program as the engines get them, slot by slot where they were. Branches that always go one
 // way are jumps, and what no path comes to is an exit, so that nothing needs to make sense in it.
 
+import { classOf } from '../isa/classify.js';
 import type { Instruction } from '../isa/instruction.js';
+import { InsnClass } from '../isa/opcodes.js';
 import { rewriteContextAccesses } from './context-rewrites.js';
 import { withoutDeadBranches } from './dead-branches.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
@@ -24,6 +26,10 @@ export function forEngines(
     const at = slot;
     const isWide = insn.immHigh !== undefined;
     slot += isWide ? 2 : 1;
+    // The kernel's half of an arena's pointer is all that counts.
+    if (facts.arenaAlu.has(at) && classOf(insn.opcode) === InsnClass.ALU64) {
+      return { ...insn, opcode: (insn.opcode & ~0x07) | InsnClass.ALU };
+    }
     if (isSeen(at)) return insn;
     return isWide ? [EXIT, EXIT] : EXIT;
   });

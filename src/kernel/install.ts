@@ -1,7 +1,9 @@
 // Where programs live: each is laid out in linear memory (a Program and its instructions) and handed to the engine.
 
 import { BpfError, Errno } from '../bpf/errno.js';
+import { MapFlag, MapType } from '../bpf/types.js';
 import { encodeUnchecked } from '../isa/encode.js';
+import { Mode } from '../isa/opcodes.js';
 import type { EngineName, RunnableProgram } from './engine.js';
 import { helperById } from './helpers/index.js';
 import { InterpretedProgram } from './interpreter/engine.js';
@@ -9,9 +11,11 @@ import type { ContextShape, Step } from './jit/code.js';
 import { JitProgram, ProgramTable } from './jit/jit.js';
 import { type KfuncCall, kfuncCalls, ObjectTypes } from './kfuncs/calls.js';
 import { LOAD, refuseHelper } from './load-checks.js';
+import { arenaStart } from './maps/arena.js';
 import { type KernelMemory, layout } from './memory/memory.js';
 import type { ProgramTypeDefinition } from './programs/definition.js';
 import type { Resolved } from './resolve.js';
+import { layout as domain } from './verifier/domain.js';
 import type { RewriteFacts } from './verifier/rewrites/facts.js';
 import { checkStructure } from './verifier/structure.js';
 
@@ -33,6 +37,20 @@ function reached(
     if (does?.kind === 'call' && does.target === 'kfunc' && typeof call !== 'string') found.set(slot, call);
   }
   return found;
+}
+
+/** The slots of the instructions that access an arena. */
+function arenaAccesses(facts: RewriteFacts | undefined): ReadonlySet<number> {
+  const slots = new Set<number>();
+  for (const [slot, type] of facts?.pointerType ?? []) if (type === domain.ARENA) slots.add(slot);
+  return slots;
+}
+
+/** How the interpreter tells an access of an arena from others: by the mode (runtime/interpreter.ts, arenaAccess). */
+function arenaOpcode(opcode: number): number {
+  const mode = opcode & 0xe0;
+  const marked = mode === Mode.MEM ? 0xa0 : mode === Mode.MEMSX ? 0xc0 : 0xe0;
+  return (opcode & 0x1f) | marked;
 }
 
 export class Installer {
@@ -69,9 +87,11 @@ export class Installer {
     blinded = false,
     facts?: RewriteFacts,
   ): Promise<Installed> {
+    const arena = resolved.maps.find(({ type }) => type === MapType.Arena);
     const calls = facts ? kfuncCalls(facts, this.#types) : new Map<number, KfuncCall | string>();
     const steps = checkStructure(resolved.insns, resolved.constants, {
       packetLoads: definition.packetLoads,
+      arena: arena !== undefined,
       helpers: helperById,
       refuseKfunc: (slot, id) => {
         const call = calls.get(slot);
@@ -82,7 +102,9 @@ export class Installer {
     });
     const memory = this.#memory;
     const kfuncs = reached(calls, steps);
+    const accesses = arenaAccesses(facts);
     const code = encodeUnchecked(resolved.insns);
+    for (const slot of accesses) code[slot * 8] = arenaOpcode(code[slot * 8] ?? 0);
     [...kfuncs.keys()].forEach((slot, i) => {
       new DataView(code.buffer, code.byteOffset).setInt32(slot * 8 + 4, i, true);
     });
@@ -102,12 +124,26 @@ export class Installer {
       memory.setU32(address + layout.Program_mapCount, resolved.maps.length);
       this.#describe(address, definition.context, allocated);
       this.#describeCalls(kfuncs, allocated);
+      memory.setU32(address + layout.Program_arena, arena?.address ?? 0);
       memory.setU32(address + layout.Program_trusted, checked ? 0 : 1);
       if (this.engine === 'interpreter') {
         return { address, runnable: new InterpretedProgram(memory, this.#cpu, address) };
       }
       const runnable = await JitProgram.load(
-        { steps, constants: resolved.constants, context: definition.context, kfuncs },
+        {
+          steps,
+          constants: resolved.constants,
+          context: definition.context,
+          kfuncs,
+          ...(arena
+            ? {
+                arena: {
+                  upper: arena.flags & MapFlag.NoUserConv ? 0 : Number(arenaStart(arena.mapExtra) >> 32n),
+                  accesses,
+                },
+              }
+            : {}),
+        },
         { checked, blinded, helpers: helperById },
         memory,
         this.#table,

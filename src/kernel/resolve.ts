@@ -7,6 +7,7 @@ import type { Instruction } from '../isa/instruction.js';
 import { PseudoSource } from '../isa/opcodes.js';
 import { rowOf } from '../isa/table.js';
 import type { Constant, MapConstant } from './jit/code.js';
+import { arenaStart } from './maps/arena.js';
 import type { KernelMap } from './maps/index.js';
 import { type KernelMemory, layout, POINTER_BASE } from './memory/memory.js';
 
@@ -94,6 +95,10 @@ export function resolve(
       case PseudoSource.MAP_VALUE: {
         const { map, constant } = use(insn.imm);
         const offset = (insn.immHigh ?? 0) >>> 0;
+        if (map.type === MapType.Arena) {
+          value = arenaStart(map.mapExtra) + BigInt(offset);
+          break;
+        }
         if (map.type !== MapType.Array || map.maxEntries !== 1) {
           refuse(`no direct value access support for this map type (map ${map.name}, insn ${slot})`);
         }

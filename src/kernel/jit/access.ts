@@ -172,6 +172,17 @@ export function pushAddress(
   write: boolean,
 ): number {
   const { t } = a;
+  if (t.code.arena?.accesses.has(slot)) {
+    t.pushCpu();
+    t.push32(r);
+    if (offset !== 0) t.body.i32(offset).op(Op.i32_add);
+    t.body
+      .i32(size)
+      .i32(write ? 1 : 0)
+      .i32(slot)
+      .call(t.callees.runtime.arena_address);
+    return 0;
+  }
   if (t.options.checked) check(a, slot, r, offset, size, write);
   const p = t.provenance(slot, r);
   if (p?.kind === 'stack' && p.offset !== undefined && p.slack === 0 && FRAME + p.offset + offset >= 0) {

@@ -61,6 +61,9 @@ const UP: Partial<Record<ConditionName, ConditionName>> = { gt: 'ge', le: 'lt', 
 const DOWN: Partial<Record<ConditionName, ConditionName>> = { ge: 'gt', lt: 'le', sge: 'sgt', slt: 'sle' };
 
 /** The same comparison with a constant in other words; undefined where there are none. */
+/** addr_space_cast from the kernel's address space to that of user space. */
+const TO_USER_SPACE = 1 << 16;
+
 export function reworded(
   condition: ConditionName,
   imm: number,
@@ -146,6 +149,17 @@ export function compute(t: Translator, slot: number): void {
     case 'addrSpaceCast':
       t.push32(insn.src);
       t.pop32(insn.dst);
+      if (insn.imm === TO_USER_SPACE && t.code.arena) {
+        // Null stays null.
+        t.push(insn.dst);
+        body
+          .i64big(BigInt(t.code.arena.upper) << 32n)
+          .op(Op.i64_or)
+          .i64(0);
+        t.push(insn.dst);
+        body.i64(0).op(Op.i64_ne).op(Op.select);
+        t.pop(insn.dst);
+      }
       break;
     case 'loadImm64':
       body.givenBig((BigInt(insn.immHigh ?? 0) << 32n) | BigInt(insn.imm >>> 0));

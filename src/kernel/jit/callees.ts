@@ -8,6 +8,7 @@ import { type FunctionType, I32, I64, type ModuleBuilder } from './wasm.js';
 const RUNTIME = {
   check_access: { params: [I32, I64, I32, I32, I32], results: [] },
   check_arguments: { params: [I32, I32, I32, I64, I64, I64, I64, I64], results: [] },
+  arena_address: { params: [I32, I32, I32, I32, I32], results: [I32] },
   packet_address: { params: [I32, I32, I32], results: [I32] },
   fault: { params: [I32, I32, I32, I64, I32], results: [] },
   call_helper: { params: [I32, I32, I64, I64, I64, I64, I64], results: [I64] },

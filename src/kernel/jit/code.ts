@@ -75,6 +75,8 @@ export interface Code {
   /** By slot of an `ld_imm64`. */
   readonly constants: ReadonlyMap<number, Constant>;
   readonly context: ContextShape;
+  /** The program's arena: the upper half of its pointers, and the slots of the instructions that access it. */
+  readonly arena?: { readonly upper: number; readonly accesses: ReadonlySet<number> };
   /** Calls of kernel functions, by slot. */
   readonly kfuncs: ReadonlyMap<number, KfuncCall>;
 }

@@ -51,6 +51,8 @@ const rows: readonly Row[] = [
   ['bpf_rbtree_add_impl', 5, { typeAt: 4, offsetAt: 5, callsBack: true }],
   ['bpf_rbtree_remove', 2],
   ['bpf_rbtree_first', 1],
+  ['bpf_arena_alloc_pages', 5],
+  ['bpf_arena_free_pages', 3],
 ];
 
 export const kfuncs: readonly KfuncDefinition[] = rows.map(([name, args, more], i) => ({

@@ -5,6 +5,7 @@ import type { Fd, MapCreateAttr } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { MapFlag, MapType, mapTypeName, UpdateFlag } from '../../bpf/types.js';
 import { type KernelMemory, layout } from '../memory/memory.js';
+import { arenaStart } from './arena.js';
 import type { MapTypeDefinition } from './definition.js';
 import { refuseEmpty, round8 } from './definition.js';
 import { refuseModel } from './map-in-map.js';
@@ -168,6 +169,9 @@ export class KernelMap {
     this.address = this.#create(attr.maxEntries);
     this.maxEntries = memory.u32(this.address + layout.BpfMap_maxEntries);
     memory.setU32(this.address + layout.BpfMap_id, id);
+    if (this.type === MapType.Arena) {
+      memory.setU32(this.address + layout.BpfMap_extraHigh, Number(arenaStart(this.mapExtra) >> 32n));
+    }
     this.#references = this.definition.references?.(this.#referring(surroundings));
   }
 
@@ -198,7 +202,7 @@ export class KernelMap {
         maxEntries,
         this.flags,
         this.#cpus,
-        Number(this.mapExtra),
+        Number(BigInt.asUintN(32, this.mapExtra)),
       );
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;

@@ -1,6 +1,7 @@
 // The map types that the emulated kernel has.
 
 import type { MapType } from '../../bpf/types.js';
+import { arena } from './arena.js';
 import { array } from './array.js';
 import { bloomFilter } from './bloom-filter.js';
 import { cpumap } from './cpumap.js';
@@ -49,6 +50,7 @@ export const mapTypes: readonly MapTypeDefinition[] = [
   ringbuf,
   bloomFilter,
   userRingbuf,
+  arena,
   sockmap,
   sockhash,
   reuseportSockarray,

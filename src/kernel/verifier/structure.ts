@@ -15,6 +15,8 @@ const MAX_CALL_FRAMES = 8;
 export interface StructureRules {
   /** LD_ABS and LD_IND may be used. */
   readonly packetLoads: boolean;
+  /** It uses an arena. */
+  readonly arena?: boolean;
   /** Why a helper may not be called, or undefined when it may. */
   refuseHelper(id: number): string | undefined;
   /** The same of a kernel function. */
@@ -98,9 +100,11 @@ function checkFunction(
             refuse(`insn ${slot}: BPF_LD_[ABS|IND] instructions not allowed for this program type`);
           break;
         case 'addrSpaceCast':
-          refuse(
-            `insn ${slot}: addr_space_cast insn can only be used in a program that has an associated arena`,
-          );
+          if (!rules.arena) {
+            refuse(
+              `insn ${slot}: addr_space_cast insn can only be used in a program that has an associated arena`,
+            );
+          }
           break;
         case 'call':
           if (does.target === 'local') calls.push(target(slot, step));
