@@ -68,17 +68,23 @@ const MAKE_REQUIRE =
  */
 const joinFiles = async (from, to, outputs, modules) => {
   const { rollup } = await import('rollup');
-  const joined = new Set();
-  const join = (output) => {
-    if (joined.has(output)) return;
-    joined.add(output);
-    for (const { path: imported, kind } of outputs[output].imports) {
-      if (kind === 'import-statement' && imported in outputs) join(imported);
+  /** What comes with a file, without waiting for anything. */
+  const withImports = (output, found = new Set()) => {
+    if (!found.has(output)) {
+      found.add(output);
+      for (const { path: imported, kind } of outputs[output].imports) {
+        if (kind === 'import-statement' && imported in outputs) withImports(imported, found);
+      }
     }
+    return found;
   };
-  for (const [output, { entryPoint }] of Object.entries(outputs)) {
-    if (modules.includes(entryPoint)) join(output);
-  }
+  const ofEverything = withImports(`${from}/main.js`);
+  const joined = new Set(
+    Object.entries(outputs)
+      .filter(([, { entryPoint }]) => modules.includes(entryPoint))
+      .flatMap(([output]) => [...withImports(output)])
+      .filter((output) => !ofEverything.has(output)),
+  );
   const bundle = await rollup({
     input: { main: `${from}/main.js`, 'kernel-process': `${from}/kernel-process.js` },
     external: (name) => !/^[./]/.test(name) || /\.generated\.js$/.test(name),
@@ -88,7 +94,12 @@ const joinFiles = async (from, to, outputs, modules) => {
   await bundle.write({
     dir: to,
     chunkFileNames: '[name].js',
-    manualChunks: (id) => (joined.has(path.relative(root, id).replaceAll('\\', '/')) ? 'core' : undefined),
+    manualChunks: (id) => {
+      const output = path.relative(root, id).replaceAll('\\', '/');
+      if (joined.has(output)) return 'core';
+      // The entry waits for what it loads: nothing may wait for the entry.
+      return ofEverything.has(output) && output !== `${from}/main.js` ? 'common' : undefined;
+    },
     hoistTransitiveImports: false,
     compact: true,
   });
