@@ -33,6 +33,7 @@ const contextBack: Readonly<Partial<Record<ProgType, 'in place' | 'never'>>> = {
   [ProgType.Syscall]: 'in place',
   [ProgType.RawTracepoint]: 'never',
   [ProgType.RawTracepointWritable]: 'never',
+  [ProgType.Netfilter]: 'never',
 };
 
 /** struct xdp_md, in words of 4 bytes: where `data` and `data_end` are in it, and how many there are. */
