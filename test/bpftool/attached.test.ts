@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LinkInfo } from '../../src/bpf/bpf.js';
+import { BpfError, Errno } from '../../src/bpf/errno.js';
 import { AttachType, LinkType, ProgType } from '../../src/bpf/types.js';
 import { JsonWriter } from '../../src/bpftool/json-writer.js';
 import { describeLink } from '../../src/bpftool/link/describe.js';
@@ -282,5 +283,136 @@ describe('with the emulated kernel', () => {
       ),
     });
     expect(await tool('token', 'list', 'x')).toMatchObject({ status: 255, stderr: "Error: what is 'x'?\n" });
+  });
+});
+
+/** A kernel that has just these members. */
+const answering = (members: object): EmulatedKernel => members as unknown as EmulatedKernel;
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+// What Linux 6.18 lists of such a mount.
+const MOUNTS = `proc /proc proc rw,relatime 0 0
+none /sys/fs/bpf bpf rw,relatime,delegate_cmds=map_create:prog_load:btf_load:link_create:prog_attach,delegate_maps=any 0 0
+none /mnt/two\\040words bpf rw,relatime 0 0
+`;
+
+test('token: what file systems delegate, four a line', async () => {
+  const kernel = answering({ readFile: async () => bytesOf(MOUNTS) });
+  expect((await runLine(['token', 'list'], { kernel })).stdout).toBe(
+    'token_info  /sys/fs/bpf' +
+      '\n\tallowed_cmds:\n\t  map_create          prog_load           btf_load            link_create         ' +
+      '\n\t  prog_attach         \n\tallowed_maps:\n\t  any                 \n\tallowed_progs:\n\tallowed_attachs:\n',
+  );
+  expect(JSON.parse((await runLine(['-j', 'token'], { kernel })).stdout)).toEqual([
+    {
+      token_info: '/sys/fs/bpf',
+      allowed_cmds: ['map_create', 'prog_load', 'btf_load', 'link_create', 'prog_attach'],
+      allowed_maps: ['any'],
+      allowed_progs: [],
+      allowed_attachs: [],
+    },
+  ]);
+});
+
+describe('perf', () => {
+  const held = [
+    { progId: 3, fdType: 'tracepoint', name: 'sched_switch', probeOffset: 0n, probeAddr: 0n },
+    { progId: 4, fdType: 'kretprobe', name: 'vfs_read', probeOffset: 8n, probeAddr: 0n },
+    { progId: 5, fdType: 'kprobe', name: '', probeOffset: 0n, probeAddr: 4096n },
+    { progId: 6, fdType: 'uprobe', name: '/bin/sh', probeOffset: 64n, probeAddr: 0n },
+  ];
+  const kernel = (refusal: number) =>
+    answering({
+      fileList: async (directory: string) =>
+        (directory === '/proc' ? ['10', '9', 'self'] : ['0', '1', '2', '3', '4']).map((name) => ({
+          name,
+          kind: 'file',
+        })),
+      taskFdQuery: async (pid: number, fd: number) => {
+        const info = pid === 10 ? held[fd] : undefined;
+        if (info === undefined || refusal === Errno.EPERM) throw new BpfError('BPF_TASK_FD_QUERY', refusal);
+        return info;
+      },
+    });
+
+  test('lists who holds which event', async () => {
+    expect((await runLine(['perf'], { kernel: kernel(Errno.ENOTSUPP) })).stdout).toBe(
+      'pid 10  fd 0: prog_id 3  tracepoint  sched_switch\n' +
+        'pid 10  fd 1: prog_id 4  kretprobe  func vfs_read  offset 8\n' +
+        'pid 10  fd 2: prog_id 5  kprobe  addr 4096\n' +
+        'pid 10  fd 3: prog_id 6  uprobe  filename /bin/sh  offset 64\n',
+    );
+    expect(JSON.parse((await runLine(['-j', 'perf'], { kernel: kernel(Errno.ENOTSUPP) })).stdout)).toEqual([
+      { pid: 10, fd: 0, prog_id: 3, fd_type: 'tracepoint', tracepoint: 'sched_switch' },
+      { pid: 10, fd: 1, prog_id: 4, fd_type: 'kretprobe', func: 'vfs_read', offset: 8 },
+      { pid: 10, fd: 2, prog_id: 5, fd_type: 'kprobe', addr: 4096 },
+      { pid: 10, fd: 3, prog_id: 6, fd_type: 'uprobe', filename: '/bin/sh', offset: 64 },
+    ]);
+  });
+
+  test('says so when the kernel answers nobody', async () => {
+    const { status, stdout, stderr } = await runLine(['perf'], { kernel: kernel(Errno.EPERM) });
+    expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
+    expect(stderr).toContain('Error: perf_query_support: Operation not permitted\n');
+  });
+});
+
+describe('cgroup', () => {
+  const kernel = answering({
+    open: async () => 7,
+    close: async () => {},
+    fileStat: async () => ({ kind: 'directory' }),
+    fileList: async (directory: string) =>
+      directory === '/cg' ? [{ name: 'child', kind: 'directory' }] : [],
+    readFile: async () => bytesOf('cgroup /cg cgroup2 rw 0 0\n'),
+    btfGetFdById: async () => 8,
+    btfInfo: async () => ({ name: 'other' }),
+    progGetFdById: async (id: number) => id,
+    progInfo: async (id: number) => ({
+      id,
+      name: `prog${id}`,
+      btfId: 0,
+      attachBtfObjId: id === 6 ? 2 : 0,
+      attachBtfId: id === 6 ? 40 : 0,
+    }),
+    progQuery: async ({ attachType }: { attachType: number }) => {
+      const none = { programs: [], attachFlags: 0, revision: 1n };
+      const one = (progId: number, attachFlags: number) => ({
+        progId,
+        attachFlags,
+        linkId: 0,
+        linkAttachFlags: 0,
+      });
+      if (attachType === AttachType.CgroupInetIngress)
+        return { ...none, programs: [one(4, 0)], attachFlags: 2 };
+      if (attachType === AttachType.CgroupDevice) return { ...none, programs: [one(5, 1), one(6, 0x44)] };
+      if (attachType === AttachType.LsmCgroup) throw new BpfError('BPF_PROG_QUERY', Errno.EINVAL);
+      return none;
+    },
+  });
+  const rows =
+    '4        cgroup_inet_ingress multi           prog4          \n' +
+    '5        cgroup_device   override        prog5          \n' +
+    '6        cgroup_device   unknown(44)     prog6           attach_btf_obj_id=2 attach_btf_id=40\n';
+
+  test('shows what runs in a cgroup, in the order of the hooks', async () => {
+    const { stdout, status } = await runLine(['cgroup', 'show', '/cg'], { kernel });
+    expect(stdout).toBe(`ID       AttachType      AttachFlags     Name           \n${rows}`);
+    expect(status).toBe(0);
+    const json = await runLine(['-j', 'cgroup', 'show', '/cg', 'effective'], { kernel });
+    expect(JSON.parse(json.stdout)[1]).toEqual({
+      id: 5,
+      attach_type: 'cgroup_device',
+      name: 'prog5',
+      attach_btf_obj_id: 0,
+      attach_btf_id: 0,
+    });
+  });
+
+  test('and in those below it, further in', async () => {
+    const { stdout } = await runLine(['cgroup', 'tree'], { kernel });
+    expect(stdout).toBe(
+      `CgroupPath\nID       AttachType      AttachFlags     Name           \n/cg\n${rows}/cg/child\n${rows.replace(/^/gm, '    ').slice(0, -4)}`,
+    );
   });
 });
