@@ -12,6 +12,7 @@ import { jumpTarget } from './functions.js';
 import { pushStep } from './history.js';
 import { checkKfuncCall, isThrow } from './kfuncs.js';
 import { checkLoadImm64, checkPacketLoad } from './loads.js';
+import { observer } from './observer.js';
 import { endPath, popPath } from './paths.js';
 import { printInsnState, printState } from './print.js';
 import { isVisited } from './prune.js';
@@ -26,6 +27,7 @@ type Outcome = 'next' | 'jumped' | 'returned' | 'end';
 export function explore(v: Verifier): void {
   let previous = -1;
   let showState = false;
+  const watching = observer();
   for (;;) {
     v.step = 0;
     v.previousInsn = previous;
@@ -37,7 +39,7 @@ export function explore(v: Verifier): void {
     v.setStateField(L.State_insn, v.insn);
     const marks = v.marks[v.insn] as number;
     let outcome: Outcome | undefined;
-    if (marks & Mark.PRUNE && isVisited(v)) {
+    if (marks & Mark.PRUNE && !watching?.exhaustive && isVisited(v)) {
       if (v.log.path) {
         const speculative = v.speculative ? ' (speculative execution)' : '';
         v.log.write(
@@ -50,6 +52,7 @@ export function explore(v: Verifier): void {
       show(v, previous, showState);
       if (v.log.verbose) showState = false;
       if (!v.speculative) v.marks[v.insn] = (v.marks[v.insn] as number) | Mark.SEEN;
+      watching?.instruction(v);
       previous = v.insn;
       if (v.speculative && (v.marks[v.insn] as number) & Mark.NOSPEC) outcome = 'end';
     }

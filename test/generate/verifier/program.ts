@@ -22,9 +22,12 @@ export interface VerifierProgram {
   readonly insns: readonly Instruction[];
 }
 
-/** The next program of the generator. `altered`: whether it may be damaged. */
-export function verifierProgram(random: Random, altered = true): VerifierProgram {
-  const kind = KINDS[random.below(KINDS.length)] as ProgramKind;
+/** The next program of the generator, of one of these types. `altered`: whether it may be damaged. */
+export function verifierProgram(
+  random: Random,
+  { altered = true, kinds = KINDS }: { altered?: boolean; kinds?: readonly ProgramKind[] } = {},
+): VerifierProgram {
+  const kind = kinds[random.below(kinds.length)] as ProgramKind;
   const callees = random.below(3) === 0 ? 1 + random.below(2) : 0;
   const functions: Instruction[][] = [];
   for (let number = 0; number <= callees; number++) {
