@@ -9,7 +9,8 @@ import { FrameReader, frame, MAX_FRAME } from './frames.js';
 const MAX_UNSENT = 4 << 20;
 
 export interface MessageEvents {
-  received(message: unknown): void;
+  /** `size` in bytes. */
+  received(message: unknown, size: number): void;
   /** The channel has ended; `error` when it was not in order. Called once. */
   ended(error?: Error): void;
 }
@@ -46,7 +47,7 @@ export class Messages {
       while (!this.#isEnded) {
         const body = this.#reader.next();
         if (!body) return;
-        this.#events.received(decode(body));
+        this.#events.received(decode(body), body.length);
       }
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)));

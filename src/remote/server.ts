@@ -4,7 +4,7 @@
 import { createBirpc } from 'birpc';
 import { SkepError } from '../base/error.js';
 import type { Bpf, TraceEvent } from '../bpf/bpf.js';
-import { BpfError } from '../bpf/errno.js';
+import { BpfError, Errno } from '../bpf/errno.js';
 import type { CapturedPacket, CapturePoint, Machine } from '../bpf/machine.js';
 import type { ByteChannel } from './channel.js';
 import { MAX_FRAME } from './frames.js';
@@ -49,8 +49,13 @@ export interface ServedKernel {
   report(error: unknown, where: string): void;
 }
 
-/** Calls of one client that wait for their turn, and bytes of arguments, before it is not listened to for a while. */
+/** Calls of one client that wait for their turn, and bytes of its calls, before it is not listened to for a while. */
 const MAX_QUEUED = 256;
+const MAX_HELD = 64 << 20;
+
+/** Of one client: calls that wait for something to happen, and streams. */
+const MAX_WAITING = 256;
+const MAX_STREAMS = 64;
 
 /** What a client that says nothing is given, in milliseconds. */
 const HELLO_TIME = 10_000;
@@ -103,6 +108,8 @@ export class Client {
   /** The last of the calls that are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #queued = 0;
+  #held = 0;
+  #waiting = 0;
   /** Who it said it is. */
   task: Task | undefined;
   /** Resolves when everything that it held is given back. */
@@ -133,7 +140,7 @@ export class Client {
     this.#timer = setTimeout(() => this.end(), HELLO_TIME);
     (this.#timer as { unref?(): void }).unref?.();
     this.#messages = new Messages(channel, MAX_HELLO, {
-      received: (message) => this.#received(message),
+      received: (message, size) => this.#received(message, size),
       ended: () => void this.#ended(),
     });
   }
@@ -155,7 +162,7 @@ export class Client {
 
   // ---- messages
 
-  #received(message: unknown): void {
+  #received(message: unknown, size: number): void {
     if (!this.#hasGreeted) {
       this.#hasGreeted = true;
       clearTimeout(this.#timer);
@@ -163,10 +170,22 @@ export class Client {
       return;
     }
     if (typeof message !== 'object' || message === null || !this.#deliver) throw new SkepError('no call');
-    void this.#deliver(message).catch((error) => {
-      this.#kernel.report(error, 'a message');
-      this.end();
-    });
+    this.#held += size;
+    this.#balance();
+    void this.#deliver(message)
+      .catch((error) => {
+        this.#kernel.report(error, 'a message');
+        this.end();
+      })
+      .then(() => {
+        this.#held -= size;
+        this.#balance();
+      });
+  }
+
+  /** Lets a client wait that asks for more than is done. */
+  #balance(): void {
+    this.#messages.busy = this.#queued > MAX_QUEUED || this.#held > MAX_HELD;
   }
 
   #greet(hello: Partial<ClientHello> | null): void {
@@ -224,7 +243,7 @@ export class Client {
   }
 
   #asCall(name: string, kind: MethodKind, method: Method): Method {
-    if (kind === 'wait') return method;
+    if (kind === 'wait') return (...args) => this.#asWaiting(name, () => method(...args));
     if (name === 'close') {
       return (fd) =>
         this.#inTurn(async () => {
@@ -243,6 +262,18 @@ export class Client {
         });
     }
     return (...args) => this.#inTurn(() => method(...args));
+  }
+
+  async #asWaiting(name: string, call: () => unknown): Promise<unknown> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw new BpfError(name, Errno.EAGAIN, `${MAX_WAITING} calls of this client wait already`);
+    }
+    this.#waiting++;
+    try {
+      return await call();
+    } finally {
+      this.#waiting--;
+    }
   }
 
   /** The log is filled in whether the load succeeds or not: both are a result. */
@@ -265,7 +296,8 @@ export class Client {
 
   /** Calls begin when those before have ended, as those of a process with one thread do. */
   #inTurn<T>(call: () => T | Promise<T>): Promise<T> {
-    if (++this.#queued > MAX_QUEUED) this.#messages.busy = true;
+    this.#queued++;
+    this.#balance();
     const result = this.#last.then(() => {
       if (this.#isEnded) throw new SkepError('the client has ended');
       return call();
@@ -273,7 +305,8 @@ export class Client {
     this.#last = result
       .catch(() => {})
       .then(() => {
-        if (--this.#queued <= MAX_QUEUED / 2) this.#messages.busy = false;
+        this.#queued--;
+        this.#balance();
       });
     return result;
   }
@@ -286,6 +319,7 @@ export class Client {
     begin: (push: (item: T) => void) => Promise<Disposable>,
   ): Promise<void> {
     if (typeof id !== 'number' || this.#streams.has(id)) throw new SkepError(`no new stream: ${id}`);
+    if (this.#streams.size >= MAX_STREAMS) throw new SkepError(`there are ${MAX_STREAMS} streams already`);
     const buffer = new StreamBuffer<T>(options, (items) => this.#stream(id, items));
     const stream: Stream = { buffer, source: undefined, isClosed: false };
     this.#streams.set(id, stream);

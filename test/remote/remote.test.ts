@@ -414,6 +414,33 @@ describe('bad clients', () => {
     );
   });
 
+  test('who waits for more than anybody would is told so', async () => {
+    await withClient(async (bpf) => {
+      const ring = await bpf.mapCreate({
+        type: MapType.Ringbuf,
+        keySize: 0,
+        valueSize: 0,
+        maxEntries: 4096,
+      });
+      const waits = Array.from({ length: 300 }, () => bpf.poll([ring], -1));
+      const ends = Promise.allSettled(waits);
+      await expect(waits[299]).rejects.toMatchObject({ errno: Errno.EAGAIN });
+      expect((await bpf.mapInfo(ring)).maxEntries).toBe(4096);
+      await bpf.close(ring);
+      const outcomes = (await ends).map(({ status }) => status);
+      expect(outcomes.filter((status) => status === 'fulfilled')).toHaveLength(256);
+    });
+  });
+
+  test('more bytes than are held at once are taken when there is room', async () => {
+    await withClient(async (bpf) => {
+      const map = await bpf.mapCreate({ ...counter, valueSize: 8 << 20, maxEntries: 1 });
+      const value = new Uint8Array(8 << 20).fill(7);
+      await Promise.all(Array.from({ length: 20 }, () => bpf.mapUpdateElem(map, zero, value)));
+      expect((await bpf.mapLookupElem(map, zero))[12345]).toBe(7);
+    });
+  });
+
   test('what is too long to go at once is an error of that call', async () => {
     await withClient(async (bpf) => {
       const map = await bpf.mapCreate(counter);
