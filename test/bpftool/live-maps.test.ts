@@ -166,7 +166,7 @@ needs('on this kernel', missingKernel() ?? missingTool('bpftool'), 'SKEP_REQUIRE
             for (const fd of open.reverse()) await kernel.close(fd);
           }
         }),
-        { numRuns: Number(process.env.SKEP_TYPE_RUNS ?? 40) },
+        { numRuns: Number(process.env.SKEP_TYPE_RUNS ?? 25) },
       );
     }, 120_000);
 
