@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { countCpus } from './machine.js';
-import { parseTraceLine } from './trace-pipe.js';
+import { parseLostLine, parseTraceLine } from './trace-pipe.js';
 
 describe('a line of trace_pipe', () => {
   // Recorded from Linux 6.18 (examples/hello.bpf.o, test-run).
@@ -34,6 +34,13 @@ describe('a line of trace_pipe', () => {
       expect(parseTraceLine(line)).toBeUndefined();
     },
   );
+});
+
+describe('a line that tells of lost ones', () => {
+  test('says how many, and of which CPU', () => {
+    expect(parseLostLine('CPU:1 [LOST 12 EVENTS]')).toEqual({ cpu: 1, lost: 12 });
+    expect(parseLostLine('CPU:1 [LOST EVENTS]')).toBeUndefined();
+  });
 });
 
 describe('a list of CPUs', () => {

@@ -21,6 +21,12 @@ export function parseTraceLine(line: string): TraceEvent | undefined {
   };
 }
 
+/** `CPU:1 [LOST 12 EVENTS]`: what came before the next line of that CPU and was overwritten before it was read. */
+export function parseLostLine(line: string): { cpu: number; lost: number } | undefined {
+  const parts = /^CPU:(\d+) \[LOST (\d+) EVENTS\]$/.exec(line);
+  return parts ? { cpu: Number(parts[1]), lost: Number(parts[2]) } : undefined;
+}
+
 /** The trace buffer of a kernel and who listens to it. Nothing is set up before somebody does. */
 export class TracePipe implements Disposable {
   readonly #listeners = new Set<(event: TraceEvent) => void>();
@@ -29,6 +35,8 @@ export class TracePipe implements Disposable {
   #instance: TraceInstance | undefined;
   #timer: NodeJS.Timeout | undefined;
   #rest = '';
+  /** Of each CPU, lines that were lost before the next. */
+  readonly #lost = new Map<number, number>();
 
   /** Calls `listener` for each line from now on. Disposing hands out what has been printed until then, and ends it. */
   listen(listener: (event: TraceEvent) => void): Disposable {
@@ -69,11 +77,18 @@ export class TracePipe implements Disposable {
       const text = this.#rest + this.#decoder.decode(this.#buffer.subarray(0, size), { stream: true });
       const lines = text.split('\n');
       this.#rest = lines.pop() ?? '';
-      for (const line of lines) {
-        const event = parseTraceLine(line);
-        if (event) for (const listener of this.#listeners) listener(event);
-      }
+      for (const line of lines) this.#take(line);
     }
+  }
+
+  #take(line: string): void {
+    const gap = parseLostLine(line);
+    if (gap) this.#lost.set(gap.cpu, gap.lost);
+    const event = parseTraceLine(line);
+    if (!event) return;
+    const lost = this.#lost.get(event.cpu);
+    this.#lost.delete(event.cpu);
+    for (const listener of this.#listeners) listener(lost === undefined ? event : { ...event, lost });
   }
 
   /** Gives the trace buffer back. */

@@ -54,6 +54,23 @@ needs('the trace of the live kernel', missingKernel(), 'SKEP_REQUIRE_KERNEL', ()
     expect(heard.late).toEqual([line(5)]);
   });
 
+  test('says how many lines were overwritten before they were read', async () => {
+    using kernel = new LinuxKernel();
+    await using collection = await load(readObject('examples/hello.bpf.o'), kernel);
+    const events: TraceEvent[] = [];
+    const listener = await kernel.trace((event) => events.push(event));
+    // More than the buffer of a CPU holds, without a look meanwhile.
+    const runs = 100_000;
+    await collection.program('hello').run({ data, repeat: runs });
+    listener[Symbol.dispose]();
+    const mine = events.filter(ours);
+    const lost = events.reduce((sum, event) => sum + (event.lost ?? 0), 0);
+    expect(mine.length).toBeLessThan(runs);
+    // Others may print too.
+    expect(mine.length + lost).toBeGreaterThanOrEqual(runs);
+    expect(mine.at(-1)?.text).toBe(`Hello, packet ${runs} of 64 bytes`);
+  });
+
   test('tells who printed, where and when', async () => {
     using kernel = new LinuxKernel();
     const events: TraceEvent[] = [];
