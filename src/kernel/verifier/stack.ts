@@ -162,6 +162,16 @@ export function writeStack(
   else writeVariable(v, frameno, pointer, off, size, value, insn);
 }
 
+/** A processor that runs ahead of the store could still see what was there: a pointer, or nothing that the program knows. */
+function hidesWhatWasThere(v: Verifier, frame: Address, off: number, size: number, r: Address): boolean {
+  if (r && spillable(v.d.type(r))) return true;
+  for (let i = 0; i < size; i++) {
+    const kind = v.d.slotByte(frame, slotOf(off), byteOf(off) - i);
+    if (kind !== L.SLOT_MISC && kind !== L.SLOT_ZERO) return true;
+  }
+  return false;
+}
+
 function writeFixed(
   v: Verifier,
   frameno: number,
@@ -177,6 +187,9 @@ function writeFixed(
     v.reject(Errno.EACCES, 'attempt to corrupt spilled pointer on stack');
   }
   const r = value >= 0 ? v.reg(value) : 0;
+  if (!v.bypassSpecV4 && hidesWhatWasThere(v, frame, off, size, r)) {
+    v.marks[insn] = (v.marks[insn] as number) | Mark.NOSPEC_RESULT;
+  }
   destroyDynptrAt(v, frameno, slot);
   const aligned = off % 8 === 0;
   if (aligned && size === 8) v.stackLiveness.write(frameno, slot);

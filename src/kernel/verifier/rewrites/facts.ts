@@ -47,9 +47,8 @@ export interface RewriteFacts {
   readonly writesPacket: boolean;
   /** An exception may be thrown, as far as was followed. */
   readonly throws: boolean;
-  /** Whoever loaded has CAP_BPF; and need not be kept from speculating (CAP_PERFMON). */
+  /** Whoever loaded has CAP_BPF. */
   readonly privileged: boolean;
-  readonly trusted: boolean;
   readonly btf: Btf | undefined;
 }
 
@@ -76,6 +75,5 @@ export function factsOf(v: Verifier): RewriteFacts {
     kfuncs,
     throws,
     privileged: v.bpfCapable,
-    trusted: v.bypassSpecV1,
   };
 }

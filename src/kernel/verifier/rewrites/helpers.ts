@@ -51,8 +51,8 @@ export function helperCall(insn: Insn, facts: RewriteFacts, layout: KernelLayout
     const index = 3;
     const map = use?.map;
     const tail = call('bpf_tail_call');
-    // The index is cut for those who may not be trusted with speculation.
-    if (facts.trusted || !map || map.type !== MapType.ProgArray) return [tail];
+    // The index is cut where whoever made the map may not be trusted with speculation.
+    if (!map?.speculative || map.type !== MapType.ProgArray) return [tail];
     const mask = 2 ** Math.ceil(Math.log2(map.maxEntries)) - 1;
     return [jumpImm('JGE', index, map.maxEntries, 2), alu32Imm('AND', index, mask), tail];
   }

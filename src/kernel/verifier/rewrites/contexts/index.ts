@@ -78,10 +78,10 @@ export function convertContexts(code: Code, facts: RewriteFacts, layout: KernelL
     const marks = facts.marks[insn.origin] ?? 0;
     const patch: InsnFields[] = [];
     if (marks & Mark.NOSPEC) patch.push(nospec());
-    const found = isAccess(insn) ? fieldOf(insn) : undefined;
-    const write = insn.class !== InsnClass.LDX;
+    const access = isAccess(insn);
+    const found = access ? fieldOf(insn) : undefined;
     // A store that speculation must stop after is left alone otherwise.
-    if (write && marks & Mark.NOSPEC_RESULT) {
+    if (access && insn.class !== InsnClass.LDX && marks & Mark.NOSPEC_RESULT) {
       code.replace(insn, [...patch, insn.copy(), nospec()]);
       continue;
     }
