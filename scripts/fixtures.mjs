@@ -1,4 +1,4 @@
-// Rebuilds every committed BPF object (examples/, bench/programs/) from the C source beside it with clang-19.
+// Rebuilds every committed BPF object (examples/, bench/programs/, test/live/objects/) from the C source beside it with clang-19.
 //
 //     npm run fixtures              rebuild them all
 //     npm run fixtures -- --check   change nothing; say what differs, exit status 1 when something does
@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const folders = ['examples', 'examples/tour', 'bench/programs'];
+const folders = ['examples', 'examples/tour', 'bench/programs', 'test/live/objects'];
 const compiler = 'clang-19';
 const asmHeaders = `/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
