@@ -4,10 +4,12 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { SkepError } from '../../src/base/error.js';
 import { Btf, dumpRaw } from '../../src/btf/index.js';
 import { ElfFile, linkObjects, parseObject } from '../../src/elf/index.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { load } from '../../src/loader/index.js';
+import { mutate, seededRandom } from '../fuzz/mutate.js';
 
 const here = path.join(import.meta.dirname, 'linking');
 const read = (...parts: string[]): Uint8Array => new Uint8Array(readFileSync(path.join(here, ...parts)));
@@ -102,4 +104,22 @@ test('a big-endian object is linked in its own byte order', () => {
   expect(linked.programs.map(({ name, instructions }) => [name, instructions])).toEqual(
     alone.programs.map(({ name, instructions }) => [name, instructions]),
   );
+});
+
+test('damaged objects are linked or refused, never worse', () => {
+  const inputs = ['application', 'library', 'tracer'].map((name) => input(name).bytes);
+  const outcomes = { linked: 0, refused: 0 };
+  for (let seed = 1; seed <= 300; seed++) {
+    const bytes = mutate(inputs, seededRandom(seed));
+    try {
+      linkObjects([{ name: 'damaged', bytes }, input('library')]);
+      outcomes.linked++;
+    } catch (error) {
+      if (!(error instanceof SkepError)) throw new Error(`seed ${seed}`, { cause: error });
+      outcomes.refused++;
+    }
+  }
+  // Some damage is harmless, and some is found late.
+  expect(outcomes.linked).toBeGreaterThan(5);
+  expect(outcomes.refused).toBeGreaterThan(100);
 });

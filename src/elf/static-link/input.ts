@@ -12,6 +12,9 @@ const LLVM_ADDRSIG = 0x6fff4c03;
 /** Where clang lists externs that stand in no section; the linker resolves them, or leaves them. */
 export const EXTERN_SECTION = '.extern';
 
+/** More than any section of a BPF object asks for; with it, what is linked stays in proportion to what it is made of. */
+const MAX_ALIGNMENT = 1 << 16;
+
 export interface InputSection {
   readonly name: string;
   /** Undefined for a section that only the types have: `.kconfig`, `.ksyms`. */
@@ -56,14 +59,11 @@ export class InputObject {
     const btf = btfSection && Btf.parse(elf.contents(btfSection));
     const extSection = elf.sectionByName('.BTF.ext');
     const ext = extSection && btf && parseBtfExt(elf.contents(extSection), btf);
-    const sections: InputSection[] = elf.sections.map((section) => ({
-      name: section.name,
-      elf: section,
-      skipped: isIgnored(section, elf),
-      datasec: undefined,
-      output: undefined,
-      offset: 0,
-    }));
+    const sections = elf.sections.map((section): InputSection => {
+      const skipped = isIgnored(section, elf);
+      if (!skipped) checkAlignment(section);
+      return { name: section.name, elf: section, skipped, datasec: undefined, output: undefined, offset: 0 };
+    });
     if (btf) completeSections(btf, elf, sections);
     return new InputObject(name, elf, btf, ext, sections);
   }
@@ -71,6 +71,14 @@ export class InputObject {
   sectionByName(name: string): InputSection | undefined {
     return this.sections.find((section, index) => index > 0 && section.name === name);
   }
+}
+
+function checkAlignment(section: ElfSection): void {
+  const { alignment } = section;
+  if (alignment <= MAX_ALIGNMENT && (alignment & (alignment - 1)) === 0) return;
+  throw new SkepError(`its alignment is ${alignment}, no power of two up to ${MAX_ALIGNMENT}`, {
+    where: describeSection(section),
+  });
 }
 
 function isIgnored(section: ElfSection, elf: ElfFile): boolean {
