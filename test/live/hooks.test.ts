@@ -1,5 +1,6 @@
 // Programs on a device: the same commands, one after the other, in Linux and in the emulated kernel.
 
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Bpf, Fd } from '../../src/bpf/bpf.js';
 import { BpfError, errnoName } from '../../src/bpf/errno.js';
@@ -49,6 +50,10 @@ class Side {
   /** The descriptor of a program or link; one that is not open for what there is not. */
   fd(name: string): Fd {
     return this.#fds.get(name) ?? 1000;
+  }
+
+  has(name: string): boolean {
+    return this.#fds.has(name);
   }
 
   keep(name: string, fd: Fd): void {
@@ -415,6 +420,89 @@ needs('programs on a device', missingKernel() ?? missingTool('ip'), 'SKEP_REQUIR
       return answers;
     });
     expect(emulated).toEqual(linux);
+  });
+});
+
+/** What the random commands are about. */
+const names = fc.constantFrom('a', 'b', 'c', 'd');
+const links = fc.constantFrom('k', 'l');
+const flags = fc
+  .subarray([Before, After, Replace, Id, Link], { maxLength: 3 })
+  .map((bits) => bits.reduce((sum, bit) => sum | bit, 0));
+const revision = fc.option(fc.bigInt(1n, 6n), { freq: 4 });
+
+const anything = fc.record({
+  what: fc.constantFrom('attach', 'attach', 'attach', 'detach', 'detach', 'link', 'link', 'update', 'close'),
+  name: names,
+  link: links,
+  flags: fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom(0, Before, After) },
+    { weight: 3, arbitrary: flags },
+  ),
+  /** A program, a link, or nothing to stand beside. */
+  beside: fc.option(fc.oneof(names, links)),
+  replaced: names,
+  revision,
+});
+
+async function command(side: Side, given: Given): Promise<unknown> {
+  const { kernel, left } = side;
+  const { what, name, flags, beside, revision } = given;
+  const isLink = beside === 'k' || beside === 'l';
+  // By its id, what is not there is nothing.
+  const idOf = (of: string) => (isLink ? side.linkId(of) : side.progId(of)).catch(() => 0x7fffffff);
+  const relative = async () => {
+    if (beside === null) return {};
+    return flags & Id
+      ? { relativeId: await idOf(beside) }
+      : { relativeFd: side.fd(side.has(beside) ? beside : 'map') };
+  };
+  const expected = revision === null ? {} : { expectedRevision: revision };
+  const place = {
+    attachType: TcxIngress,
+    ifindex: left,
+    flags,
+    anchor: { ...(await relative()), ...expected },
+  };
+  const replaceProg = side.fd(given.replaced);
+  const link = side.has(given.link) ? side.fd(given.link) : side.fd('map');
+  switch (what) {
+    case 'attach':
+      return kernel.progAttach({
+        prog: side.fd(name),
+        ...place,
+        ...(flags & Replace ? { replaceProg } : {}),
+      });
+    case 'detach':
+      return kernel.progDetach({ ...place, ...(given.replaced === name ? {} : { prog: side.fd(name) }) });
+    case 'link':
+      if (side.has(given.link)) return 'there';
+      return side.keepLink(given.link, kernel.linkCreate({ prog: side.fd(name), ...place }));
+    case 'update':
+      return kernel.linkUpdate(link, { newProg: side.fd(name) });
+    default:
+      return side.has(given.link) ? side.close(given.link) : 'none';
+  }
+}
+
+type Given = typeof anything extends fc.Arbitrary<infer T> ? T : never;
+
+needs('many programs on one hook', missingKernel() ?? missingTool('ip'), 'SKEP_REQUIRE_KERNEL', () => {
+  test('any sequence of commands gives the same order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anything, { minLength: 10, maxLength: 60 }), async (all) => {
+        const [linux, emulated] = await both(async (side) => {
+          const answers: unknown[] = [];
+          for (const given of all) {
+            const answer = await said(command(side, given));
+            answers.push([given, answer, await side.state()]);
+          }
+          return answers;
+        });
+        expect(emulated).toEqual(linux);
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

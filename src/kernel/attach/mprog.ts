@@ -128,9 +128,9 @@ export class Programs {
   /** Takes away what is attached without a link: `program`, or what the position says, or the last. */
   detach(command: string, program: KernelProgram | undefined, position: Position): Attached {
     const { flags, expectedRevision } = position;
+    if (this.#list.length === 0) throw new BpfError(command, Errno.ENOENT, 'there is no program');
     if (flags & AttachFlag.Replace) throw new BpfError(command, Errno.EINVAL, 'nothing takes its place');
     this.#checkRevision(command, expectedRevision);
-    if (this.#list.length === 0) throw new BpfError(command, Errno.ENOENT, 'there is no program');
     const relative = position.relative();
     const known = program ? this.#exact(command, program, undefined) : undefined;
     const index = this.#around(command, flags, relative, known) ?? this.#list.length;
