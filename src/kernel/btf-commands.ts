@@ -8,6 +8,7 @@ import type { Descriptors } from './descriptors.js';
 import type { Task } from './machine.js';
 import { demandRoot } from './rights.js';
 import { BadFields, checkStructures } from './verifier/records.js';
+import { VmlinuxBtf } from './vmlinux.js';
 
 export class KernelBtfs implements BtfCommands {
   readonly #descriptors: Descriptors;
@@ -34,8 +35,9 @@ export class KernelBtfs implements BtfCommands {
   }
 
   async btfInfo(fd: Fd): Promise<BtfInfo> {
-    const { id, btf } = this.#descriptors.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD');
-    return { id, size: btf.bytes.length, name: '', kernelBtf: false };
+    const object = this.#descriptors.get(fd, 'btf', 'BPF_OBJ_GET_INFO_BY_FD');
+    const kernelBtf = object instanceof VmlinuxBtf;
+    return { id: object.id, size: object.btf.bytes.length, name: kernelBtf ? 'vmlinux' : '', kernelBtf };
   }
 
   async btfData(fd: Fd): Promise<Uint8Array> {
@@ -51,6 +53,8 @@ export class KernelBtfs implements BtfCommands {
   async btfGetFdById(id: number): Promise<Fd> {
     const command = 'BPF_BTF_GET_FD_BY_ID';
     demandRoot(this.#task, command);
-    return this.#descriptors.open(this.#descriptors.objects.byId('btf', id, command));
+    const object = this.#descriptors.objects.byId('btf', id, command);
+    if (object instanceof VmlinuxBtf) await object.read();
+    return this.#descriptors.open(object);
   }
 }

@@ -19,6 +19,7 @@ import type { KernelProgram } from './program.js';
 import { FrameArena } from './programs/frames.js';
 import { KernelSettings } from './settings.js';
 import { TraceBuffer } from './trace-buffer.js';
+import { VmlinuxBtf } from './vmlinux.js';
 
 const DEFAULT_BUDGET = 100_000_000;
 const JIT_WARNING = 'bpf_jit_enable = 2 was set! NEVER use this in production, only for JIT debugging!';
@@ -104,6 +105,9 @@ export class KernelMachine {
       },
     );
     this.files = makeTree(this);
+    const vmlinux = new VmlinuxBtf();
+    this.objects.add('btf', vmlinux, () => {});
+    this.objects.hold(vmlinux);
   }
 
   #alloc(size: number, what: string): number {

@@ -19,6 +19,7 @@ import { mapCaller } from './map-caller.js';
 import { checkTypes, KernelMap, type MapCaller } from './maps/index.js';
 import type { KernelBtf } from './program.js';
 import { demandMap, demandRoot } from './rights.js';
+import { VmlinuxBtf } from './vmlinux.js';
 
 export class KernelMaps implements MapCommands {
   readonly #machine: KernelMachine;
@@ -41,6 +42,9 @@ export class KernelMaps implements MapCommands {
     let btf: KernelBtf | undefined;
     try {
       btf = typed ? descriptors.get(attr.btfFd ?? 0, 'btf', 'BPF_MAP_CREATE') : undefined;
+      if (btf instanceof VmlinuxBtf) {
+        throw new BpfError('BPF_MAP_CREATE', Errno.EACCES, "the types of maps are not the kernel's own");
+      }
       if (btf) checkTypes(btf.btf, attr);
     } catch (error) {
       map.destroy();

@@ -34,6 +34,7 @@ import type { ProgramRun } from './programs/run.js';
 import { resolve } from './resolve.js';
 import { demandLoad, demandRoot, isRoot } from './rights.js';
 import { verifyLoad } from './verification.js';
+import { VmlinuxBtf } from './vmlinux.js';
 
 export class KernelPrograms {
   readonly #machine: KernelMachine;
@@ -58,6 +59,9 @@ export class KernelPrograms {
     const definition = checkLoad(attr);
     const device = boundDevice(attr, machine.devices);
     const bound = boundObjects(attr, view);
+    if (attr.progBtfFd !== undefined && view.find(attr.progBtfFd, 'btf') instanceof VmlinuxBtf) {
+      refuseLoad("the types of programs are not the kernel's own", Errno.EACCES);
+    }
     const verdict =
       safety === 'verify' ? await verifyLoad(attr, view, machine.cpus, isRoot(this.#task)) : undefined;
     const insns = withoutIndexes(decodeAttr(attr), attr.fdArray);

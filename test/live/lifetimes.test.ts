@@ -223,6 +223,22 @@ const stories: Record<string, (story: Story) => Promise<unknown[]>> = {
     return [...heard, await s.alive('btf', 'prog')];
   },
 
+  "the kernel's own types are there, and nobody's": async (s) => {
+    const btf = await s.kernel.btfGetFdById(1);
+    const { name, kernelBtf, id } = await s.kernel.btfInfo(btf);
+    const types = { btfFd: btf, btfKeyTypeId: 1, btfValueTypeId: 1 };
+    const heard = [
+      name,
+      kernelBtf,
+      id,
+      await said(s.map('map', MapType.Array, types)),
+      await said(s.prog('prog', 'r0 = 2\nexit', { progBtfFd: btf, funcInfo: word(0, 1) })),
+      await said(s.kernel.objPin(btf, `${PIN}/types`)),
+    ];
+    await s.kernel.close(btf);
+    return [...heard, await said(s.kernel.btfGetFdById(1).then((fd) => s.kernel.close(fd)))];
+  },
+
   'a program array keeps programs as long as somebody uses it': async (s) => {
     await s.map('array', MapType.ProgArray);
     await s.prog('target');
@@ -519,7 +535,8 @@ needs('what keeps an object', missingKernel() ?? missingTool('ip'), 'SKEP_REQUIR
     const story = new Story(kernel, left, () => surroundings.deviceRemove('left'), []);
     const told = await tell(story);
     await story.end();
-    expect(await said(kernel.btfGetNextId(0))).toBe('ENOENT');
+    // The kernel's own types are always there.
+    expect([await kernel.btfGetNextId(0), await said(kernel.btfGetNextId(1))]).toEqual([1, 'ENOENT']);
     expect(await said(kernel.mapGetNextId(0))).toBe('ENOENT');
     return [told, story.heard];
   }
