@@ -76,7 +76,8 @@ export class KernelHost implements ServedKernel {
         programs: await count(reader, 'progGetNextId'),
         maps: await count(reader, 'mapGetNextId'),
         links: await count(reader, 'linkGetNextId'),
-        btf: await count(reader, 'btfGetNextId'),
+        // The kernel's own types are not counted.
+        btf: (await count(reader, 'btfGetNextId')) - 1,
         clients: this.#clients.size,
         descriptors,
         memory: process.memoryUsage.rss(),

@@ -62,7 +62,8 @@ export class KernelNextDoor implements ServedKernel {
       programs: await count((id) => kernel.progGetNextId(id)),
       maps: await count((id) => kernel.mapGetNextId(id)),
       links: await count((id) => kernel.linkGetNextId(id)),
-      btf: await count((id) => kernel.btfGetNextId(id)),
+      // The kernel's own types are always there.
+      btf: (await count((id) => kernel.btfGetNextId(id))) - 1,
     };
   }
 }

@@ -12,11 +12,12 @@ import { dynptrDataFacts, dynptrWriteMovesPacket, releaseDynptr } from './dynptr
 import { checkFormat } from './format.js';
 import { exchangeKptr } from './kptr.js';
 import { hasLock } from './locks.js';
+import { pushPath } from './paths.js';
 import { markPrecise } from './precision.js';
 import { typeName } from './print.js';
 import { acquireReference, checkResources, invalidatePackets, releaseReference } from './references.js';
 import { checkBounds, clearCallerSaved, isNull, markPointer, markUnknown, mayBeNull } from './registers.js';
-import { pushCallback } from './subprogram-calls.js';
+import { leaveFunction, pushCallback } from './subprogram-calls.js';
 import { mayCall } from './tables/helper-availability.js';
 import { signatureFor } from './tables/helper-signatures.js';
 import { mapHelperRefusal } from './tables/map-helpers.js';
@@ -40,7 +41,8 @@ const MAP_WRITERS = new Set(['map_delete_elem', 'map_update_elem', 'map_push_ele
 /** MAX_ERRNO. */
 const MAX_ERRNO = 4095;
 
-export function checkHelperCall(v: Verifier): void {
+/** Whether the path goes on behind the call; otherwise in the caller. */
+export function checkHelperCall(v: Verifier): boolean {
   const signature = mayCallHelper(v, v.imm[v.insn] as number);
   const facts = newFacts(signature);
   for (let i = 0; i < signature.args.length; i++) checkArgument(v, facts, i);
@@ -56,7 +58,22 @@ export function checkHelperCall(v: Verifier): void {
   setResult(v, facts);
   checkMapHelper(v, facts);
   if (signature.name === 'get_func_ip') checkFunctionAddress(v);
+  if (signature.name === 'tail_call') return tailCall(v);
   if (movesPacket) invalidatePackets(v);
+  return true;
+}
+
+/** A function that ends in another program returns what that program does, with the packet as it has left it. */
+function tailCall(v: Verifier): boolean {
+  if (v.frameNumber === 0) return true;
+  v.scratchReg(0);
+  pushPath(v, v.insn + 1, v.insn, false, Errno.ENOMEM);
+  invalidatePackets(v);
+  markUnknown(v, v.reg(0));
+  v.stackLiveness.update();
+  leaveFunction(v);
+  v.stackLiveness.chainChanged();
+  return false;
 }
 
 const TRAMPOLINES: readonly number[] = [

@@ -185,13 +185,14 @@ function checkCall(v: Verifier): Outcome {
   if (v.stateField(L.State_activeLocks) && !v.callAllowedUnderLock(slot)) {
     v.reject(Errno.EINVAL, 'function calls are not allowed while holding a lock');
   }
+  let outcome: Outcome = 'next';
   if (src === CallSource.LOCAL) checkLocalCall(v);
   else if (src === CallSource.KFUNC) {
     checkKfuncCall(v);
     if (isThrow(v, slot)) return checkExit(v, true);
-  } else checkHelperCall(v);
+  } else if (!checkHelperCall(v)) outcome = 'jumped';
   v.scratchReg(0);
-  return 'next';
+  return outcome;
 }
 
 /** `exit`, or an exception, which leaves all functions at once. */
