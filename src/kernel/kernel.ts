@@ -24,7 +24,7 @@ export interface ProcessOptions {
 
 /**
  * A kernel of its own in this process: its maps and programs are nobody else's and end with it. It has the map types of
- * `kernel/maps`, the helpers of `kernel/helpers` and XDP programs; anything else is refused with Linux's errno.
+ * `kernel/maps`, the helpers of `kernel/helpers`, the kernel functions of `kernel/kfuncs` and all program types; anything else is refused with Linux's errno.
  * It is its own first process; `process` makes further ones, with descriptors of their own over the same objects.
  */
 export class EmulatedKernel extends KernelProcess {

@@ -1,6 +1,6 @@
 // What test runs of all program types have in common: refusals, contexts that come and go, how often to run.
 
-import type { ProgTestRunAttr } from '../../bpf/bpf.js';
+import type { ProgTestRunAttr, RunFault } from '../../bpf/bpf.js';
 import { BpfError, Errno } from '../../bpf/errno.js';
 import { layout } from '../memory/memory.js';
 import type { ProgramRun } from './run.js';
@@ -57,16 +57,23 @@ export function checkRoom(size: number, { dataSizeOut = 0 }: ProgTestRunAttr): v
   }
 }
 
+/** A run that checked mode ended. */
+export class FaultedRun extends BpfError {
+  readonly runFault: RunFault;
+  constructor(runFault: RunFault) {
+    const { message, slot, instruction, source } = runFault;
+    const line = source ? ` (${source.file}:${source.line}: ${source.text})` : '';
+    super('BPF_PROG_TEST_RUN', Errno.EFAULT, `${message}; insn ${slot}: ${instruction}${line}`);
+    this.runFault = runFault;
+  }
+}
+
 /** Runs the program `count` times on the frame; mean nanoseconds. A fault ends the test run with EFAULT. */
 export function execute(run: ProgramRun, frame: number, count: number): number {
   const begin = run.now();
   const { fault } = run.program.run(frame, 0, count, 0, run.budget);
   const duration = Math.floor((run.now() - begin) / count);
-  if (fault) {
-    const { message, slot, instruction, source } = run.explain(fault);
-    const line = source ? ` (${source.file}:${source.line}: ${source.text})` : '';
-    refuse(`${message}; insn ${slot}: ${instruction}${line}`, Errno.EFAULT);
-  }
+  if (fault) throw new FaultedRun(run.explain(fault));
   return duration;
 }
 
