@@ -49,7 +49,8 @@ const links: readonly (readonly [info: LinkInfo, text: string, json: string])[] 
       cookie: 0n,
     },
     '9: tracing  prog 5  \n\tprog_type tracing  attach_type trace_fentry  \n\ttarget_obj_id 1  target_btf_id 77  ',
-    `${start}"tracing","prog_id":5,"prog_type":"tracing","attach_type":"trace_fentry","target_obj_id":1,"target_btf_id":77,"cookie":0`,
+    `${start}"tracing","prog_id":5,"prog_type":"tracing","attach_type":"trace_fentry",` +
+      '"target_obj_id":1,"target_btf_id":77,"cookie":0',
   ],
   [
     { type: LinkType.Cgroup, ...base, cgroupId: 1n << 40n, attachType: AttachType.CgroupInetEgress },
@@ -146,7 +147,8 @@ const links: readonly (readonly [info: LinkInfo, text: string, json: string])[] 
     '9: uprobe_multi  prog 5  \n\tuprobe.multi  path /bin/sh  func_cnt 1  pid 40  ' +
       '\n\toffset             ref_ctr_offset     cookies         ' +
       '\n\t0x10               0x0                0x1               ',
-    `${start}"uprobe_multi","prog_id":5,"retprobe":false,"path":"/bin/sh","func_cnt":1,"pid":40,"funcs":[{"offset":16,"ref_ctr_offset":0,"cookie":1}]`,
+    `${start}"uprobe_multi","prog_id":5,"retprobe":false,"path":"/bin/sh","func_cnt":1,"pid":40,` +
+      '"funcs":[{"offset":16,"ref_ctr_offset":0,"cookie":1}]',
   ],
   [
     {
@@ -411,8 +413,8 @@ describe('cgroup', () => {
 
   test('and in those below it, further in', async () => {
     const { stdout } = await runLine(['cgroup', 'tree'], { kernel });
-    expect(stdout).toBe(
-      `CgroupPath\nID       AttachType      AttachFlags     Name           \n/cg\n${rows}/cg/child\n${rows.replace(/^/gm, '    ').slice(0, -4)}`,
-    );
+    const titles = 'CgroupPath\nID       AttachType      AttachFlags     Name           \n';
+    const below = rows.replace(/^(?=.)/gm, '    ');
+    expect(stdout).toBe(`${titles}/cg\n${rows}/cg/child\n${below}`);
   });
 });

@@ -36,9 +36,10 @@ const newer: readonly { since: string; without: (text: string) => string }[] = [
         .replace(/("type": ?"xdp",\s*"prog_id": ?\d+),\s*"devname": ?"[^"]*",\s*"ifindex": ?\d+/g, '$1')
         .replace(/: tcx {2}(prog \d+ {2})\n\tifindex \S+ {2}attach_type \S+ {2}/g, ': type 11  $1')
         .replace(
-          /"type":(?<blank> ?)"tcx",(?<line>\s*)"prog_id": ?(?<id>\d+),\s*"devname": ?"[^"]*",\s*"ifindex": ?\d+,\s*"attach_type": ?"[^"]*"/g,
-          '"type":$<blank>11,$<line>"prog_id":$<blank>$<id>',
-        ),
+          /("prog_id": ?\d+),\s*"devname": ?"[^"]*",\s*"ifindex": ?\d+,\s*"attach_type": ?"tcx[^"]*"/g,
+          '$1',
+        )
+        .replace(/(?<="type": ?)"tcx"/g, '11'),
   },
   {
     since: '7.3: netfilter and tcx in `net`',

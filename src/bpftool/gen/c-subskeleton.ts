@@ -27,7 +27,8 @@ function structure(object: DescribedObject): string {
   };
   const sections = sectionsOf(object).map((map) => {
     const members = (map.variables ?? []).map(({ name: variable, typeId }) => pointer(map, typeId, variable));
-    return `\tstruct ${name}__${map.identifier} {\n${members.map((member) => `\t\t${member};\n`).join('')}\t} ${map.identifier};\n`;
+    const lines = members.map((member) => `\t\t${member};\n`).join('');
+    return `\tstruct ${name}__${map.identifier} {\n${lines}\t} ${map.identifier};\n`;
   });
   return [
     `struct ${name} {\n\tstruct bpf_object *obj;\n\tstruct bpf_object_subskeleton *subskel;\n`,
