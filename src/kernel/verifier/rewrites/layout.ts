@@ -8,6 +8,8 @@ export interface Field {
   readonly size: number;
 }
 
+class MissingField extends Error {}
+
 export class KernelLayout {
   readonly #types: () => Btf;
   readonly #known = new Map<string, Field>();
@@ -25,6 +27,17 @@ export class KernelLayout {
       this.#known.set(path, found);
     }
     return found;
+  }
+
+  /** Whether there is such a field: some are left out of some builds of the kernel. */
+  has(path: string): boolean {
+    try {
+      this.field(path);
+      return true;
+    } catch (error) {
+      if (error instanceof MissingField) return false;
+      throw error;
+    }
   }
 
   offset(path: string): number {
@@ -51,7 +64,7 @@ export class KernelLayout {
     let offset = 0;
     for (const member of members) {
       const found = findMember(btf, id, member);
-      if (!found) throw new Error(`the kernel's types have no ${path}`);
+      if (!found) throw new MissingField(`the kernel's types have no ${path}`);
       offset += found.bits >> 3;
       id = found.member.type;
     }

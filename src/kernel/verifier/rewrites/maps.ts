@@ -17,11 +17,6 @@ const generic = (prefix: string): Operations => ({
 });
 const array: Operations = { ...generic('array_map'), for_each_map_elem: 'bpf_for_each_array_elem' };
 const hash: Operations = { ...generic('htab_map'), for_each_map_elem: 'bpf_for_each_hash_elem' };
-const device = (prefix: string): Operations => ({
-  ...generic('dev_map'),
-  map_lookup_elem: `${prefix}_lookup_elem`,
-  redirect_map: `${prefix}_redirect`,
-});
 const queue = (kind: 'queue' | 'stack'): Operations => ({
   ...generic('queue_stack_map'),
   map_push_elem: 'queue_stack_map_push_elem',
@@ -65,8 +60,8 @@ const operations: ReadonlyMap<MapType, Operations> = new Map([
   [MapType.BloomFilter, { map_push_elem: 'bloom_map_push_elem', map_peek_elem: 'bloom_map_peek_elem' }],
   [MapType.ArrayOfMaps, { ...generic('fd_array_map'), map_lookup_elem: 'array_of_map_lookup_elem' }],
   [MapType.HashOfMaps, { ...generic('fd_htab_map'), map_lookup_elem: 'htab_of_map_lookup_elem' }],
-  [MapType.Devmap, device('dev_map')],
-  [MapType.DevmapHash, device('dev_hash_map')],
+  [MapType.Devmap, { ...generic('dev_map'), redirect_map: 'dev_map_redirect' }],
+  [MapType.DevmapHash, { ...generic('dev_map_hash'), redirect_map: 'dev_hash_map_redirect' }],
   [MapType.Cpumap, { ...generic('cpu_map'), redirect_map: 'cpu_map_redirect' }],
   [MapType.Xskmap, { ...generic('xsk_map'), redirect_map: 'xsk_map_redirect' }],
   [MapType.Sockmap, { ...generic('sock_map'), map_lookup_elem: 'sock_map_lookup' }],

@@ -22,10 +22,13 @@ const NO_QUEUE = 0xffff;
 const V6_REMOTE = 'sock_common.skc_v6_daddr.in6_u.u6_addr32';
 const V6_LOCAL = 'sock_common.skc_v6_rcv_saddr.in6_u.u6_addr32';
 
+/** A kernel that does not know the queue says that there is none. */
 const rxQueue: Conversion = (access) => {
-  const { insns } = follow(access, 'sock.sk_rx_queue_mapping');
   const { dst } = access.insn;
-  return { insns: [...insns, jumpImm('JNE', dst, NO_QUEUE, 1), mov32Imm(dst, -1)], target: 4 };
+  const queue = 'sock_common.skc_rx_queue_mapping';
+  if (!access.layout.has(queue)) return { insns: [movImm(dst, -1)], target: 4 };
+  const { insns, target } = follow(access, queue);
+  return { insns: [...insns, jumpImm('JNE', dst, NO_QUEUE, 1), movImm(dst, -1)], target };
 };
 
 /** struct bpf_sock, as a context and behind pointers. */
@@ -209,7 +212,10 @@ export const sockOps: Conversions = {
   args: (access) => field(`${OPS}.replylong`)({ ...access, at: access.at + 4 }),
   is_fullsock: read(`${OPS}.is_fullsock`),
   state: ofSock('sock_common.skc_state'),
-  rtt_min: (access) => ifSocket(access, LOCKED, [rttMin(access, access.insn.dst)]),
+  rtt_min: (access) => ({
+    insns: [...follow(access, `${OPS}.sk`).insns, rttMin(access, access.insn.dst)],
+    target: 4,
+  }),
   sk_txhash: txHash,
   sk: (access) => ifSocket(access, `${OPS}.is_fullsock`, []),
   skb_data: readIfThere(`${OPS}.skb`, 'sk_buff.data'),
