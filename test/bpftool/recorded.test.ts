@@ -7,7 +7,6 @@ import type { Bpf } from '../../src/bpf/bpf.js';
 import { EmulatedKernel } from '../../src/kernel/kernel.js';
 import { differing } from './differing.js';
 import { type Outcome, runLine } from './memory-host.js';
-import { pending } from './pending.js';
 import { Ids, shape } from './shape.js';
 
 const folder = new URL('./recordings/', import.meta.url);
@@ -132,8 +131,7 @@ function inValues(ids: Ids, name: string, text: string): string {
 describe('bpftool says the same of the emulated kernel as of Linux', () => {
   for (const entry of entries) {
     const name = nameOf(entry);
-    const rather = pending(name) && process.env.SKEP_PENDING !== '1' ? test.skip : test;
-    rather(name, () => {
+    test(name, () => {
       const { status, stdout, stderr, ids } = ran(name);
       const ours = (text: string): string => inValues(ids, name, ids.inText(text));
       const difference = differing.find(({ cases }) => cases.test(name));
