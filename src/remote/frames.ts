@@ -53,11 +53,6 @@ export class FrameReader {
     return body;
   }
 
-  /** Whether a frame has begun that is not complete. */
-  get isInside(): boolean {
-    return this.#header >= 0 || this.#length > 0;
-  }
-
   #take(size: number): Uint8Array<ArrayBuffer> {
     const taken = new Uint8Array(size);
     let at = 0;

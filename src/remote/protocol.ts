@@ -85,8 +85,8 @@ export type MethodKind = 'call' | 'opens' | 'wait';
 type Streams<T> = {
   [K in keyof T]: T[K] extends (...args: never[]) => Promise<Disposable> ? K : never;
 }[keyof T];
-export type BpfStream = Streams<Bpf>;
-export type MachineStream = Streams<Machine>;
+type BpfStream = Streams<Bpf>;
+type MachineStream = Streams<Machine>;
 
 /** Every method of the waist but its streams. */
 export const bpfMethods: Readonly<Record<Exclude<keyof Bpf, BpfStream>, MethodKind>> = {
@@ -168,16 +168,12 @@ export const bpfMethods: Readonly<Record<Exclude<keyof Bpf, BpfStream>, MethodKi
   close: 'call',
 };
 
-export const bpfStreams: readonly BpfStream[] = ['trace'];
-
 export const machineMethods: Readonly<Record<Exclude<keyof Machine, MachineStream>, MethodKind>> = {
   deviceAdd: 'call',
   deviceRemove: 'call',
   deviceList: 'call',
   deviceReceive: 'call',
 };
-
-export const machineStreams: readonly MachineStream[] = ['deviceCapture'];
 
 export const controlMethods: Readonly<Record<keyof KernelControl, MethodKind>> = {
   status: 'call',
