@@ -130,7 +130,7 @@ function checkInsn(v: Verifier): Outcome {
       return 'next';
     case InsnClass.LD:
       if (mode === Mode.ABS || mode === Mode.IND) {
-        return checkPacketLoad(v) ? 'next' : 'returned';
+        return checkPacketLoad(v) ? 'next' : 'jumped';
       }
       if (mode !== Mode.IMM) v.reject(Errno.EINVAL, 'invalid BPF_LD mode');
       checkLoadImm64(v);

@@ -14,7 +14,7 @@ import { pushFrame } from './paths.js';
 import type { Environment, ProgramToVerify, Verdict } from './program.js';
 import { markPointer } from './registers.js';
 import { resolveLoads } from './resolve-imm64.js';
-import { factsOf } from './rewrites/facts.js';
+import { factsOf, type RewriteFacts } from './rewrites/facts.js';
 import { checkStackDepth } from './stack-depth.js';
 import { StackLiveness } from './stack-liveness.js';
 import { Rejection, type Subprog, Verifier } from './verifier.js';
@@ -31,7 +31,8 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     if (!(error instanceof Rejection)) throw error;
     errno = error.errno;
   }
-  printFigures(v, performance.now() - start);
+  const facts = errno ? undefined : factsOf(v);
+  printFigures(v, performance.now() - start, facts);
   return {
     accepted: errno === 0,
     errno,
@@ -44,7 +45,7 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
     contextSize: v.contextSize,
     stackDepths: v.subprogs.map(({ stackDepth }) => stackDepth),
     memory: v.d.peakBytes,
-    ...(errno ? { at: v.insn } : { facts: factsOf(v) }),
+    ...(facts ? { facts } : { at: v.insn }),
   };
 }
 
@@ -126,10 +127,13 @@ function exploreFunction(v: Verifier, number: number): void {
   v.forgetAll();
 }
 
-function printFigures(v: Verifier, milliseconds: number): void {
+function printFigures(v: Verifier, milliseconds: number, facts: RewriteFacts | undefined): void {
   if (v.log.level & LogLevel.STATISTICS) {
+    const depths = v.subprogs.map(({ stackDepth }) => stackDepth);
+    // Who throws and does not catch is given a function that catches.
+    if (facts?.throws && !v.subprogs.some(({ isExceptionCallback }) => isExceptionCallback)) depths.push(0);
     v.log.write(`verification time ${Math.round(milliseconds * 1000)} usec\n`);
-    v.log.write(`stack depth ${v.subprogs.map(({ stackDepth }) => stackDepth).join('+')}\n`);
+    v.log.write(`stack depth ${depths.join('+')}\n`);
   }
   v.log.write(
     `processed ${v.processed} insns (limit 1000000) max_states_per_insn ${v.maxStatesPerInsn} ` +
