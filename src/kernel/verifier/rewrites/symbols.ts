@@ -49,6 +49,8 @@ const ofStream = (kind: string): Variant => only([`sk_${kind}`, P.SkSkb]);
 
 const variants: Readonly<Record<string, Variant>> = {
   get_prandom_u32: 'bpf_user_rnd_u32',
+  probe_read: 'bpf_probe_read_compat',
+  probe_read_str: 'bpf_probe_read_compat_str',
   skb_output: 'bpf_skb_event_output',
   xdp_output: 'bpf_xdp_event_output',
   sk_select_reuseport: 'sk_select_reuseport',
