@@ -325,5 +325,6 @@ function isSpecial(btf: Btf, id: number): boolean {
   const tag = btf.type(pointer.type);
   if (tag.kind !== 'TYPE_TAG' || tag.attribute) return false;
   const kind = POINTERS[tag.name];
-  return kind !== undefined && IN_OBJECTS.has(kind);
+  // Linux does not look at a structure because of a pointer to what is none (btf_find_kptr).
+  return kind !== undefined && IN_OBJECTS.has(kind) && btf.kind(btf.skipModifiers(tag.type)) === 'STRUCT';
 }
