@@ -6,7 +6,7 @@ import { successors } from './cfg.js';
 import { isLdImm64 } from './functions.js';
 import { kfuncAt } from './kfuncs.js';
 import { mayCall } from './tables/helper-availability.js';
-import { helperSignature } from './tables/helper-signatures.js';
+import { signatureFor } from './tables/helper-signatures.js';
 import type { Verifier } from './verifier.js';
 
 const R0 = 1;
@@ -55,7 +55,9 @@ function usesAndDefs(v: Verifier, i: number): number {
 /** How many arguments a helper or kfunc reads; undefined for functions of the program. */
 export function parameters(v: Verifier, i: number, imm: number): number | undefined {
   if (v.src[i] === CallSource.HELPER) {
-    const signature = mayCall(v.program.type, imm, v.helperContext) ? helperSignature(imm) : undefined;
+    const signature = mayCall(v.program.type, imm, v.helperContext)
+      ? signatureFor(imm, v.program.type, v.program.expectedAttachType)
+      : undefined;
     return signature && v.environment.lacking?.helpers?.includes(signature.name)
       ? undefined
       : signature?.args.length;
