@@ -59,8 +59,12 @@ const dropComments = async (dist) => {
   });
 };
 
+/** CommonJS asks for Node's own modules by `require`, which ES modules do not have. */
 const MAKE_REQUIRE =
-  "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);\n";
+  "import { createRequire as makeRequire } from 'node:module'; globalThis.require ??= makeRequire(import.meta.url);\n";
+/** A call, under whatever name, for a module of Node. */
+const REQUIRES =
+  /(?<!\bimport)\("(?:node:)?(?:child_process|events|fs|os|path|process|readline|stream|tty|util)"\)/;
 
 /**
  * Makes one file of what every command that talks to a kernel needs: esbuild parts code by who uses it, into two dozen
@@ -68,16 +72,19 @@ const MAKE_REQUIRE =
  */
 const joinFiles = async (from, to, outputs, modules) => {
   const { rollup } = await import('rollup');
-  /** What comes with a file, without waiting for anything. */
-  const withImports = (output, found = new Set()) => {
+  /** What comes with a file: without waiting for anything, or whenever it is needed. */
+  const withImports = (output, whenever = false, found = new Set()) => {
     if (!found.has(output)) {
       found.add(output);
       for (const { path: imported, kind } of outputs[output].imports) {
-        if (kind === 'import-statement' && imported in outputs) withImports(imported, found);
+        if ((whenever || kind === 'import-statement') && imported in outputs)
+          withImports(imported, whenever, found);
       }
     }
     return found;
   };
+  // Browsers have no modules of Node: what the library needs stays apart from what only the command does.
+  const ofLibrary = withImports(`${from}/library.js`, true);
   const ofEverything = withImports(`${from}/main.js`);
   const joined = new Set(
     Object.entries(outputs)
@@ -86,7 +93,9 @@ const joinFiles = async (from, to, outputs, modules) => {
       .filter((output) => !ofEverything.has(output)),
   );
   const bundle = await rollup({
-    input: { main: `${from}/main.js`, 'kernel-process': `${from}/kernel-process.js` },
+    input: Object.fromEntries(
+      ['main', 'kernel-process', 'library', 'library-node'].map((name) => [name, `${from}/${name}.js`]),
+    ),
     external: (name) => !/^[./]/.test(name) || /\.generated\.js$/.test(name),
     makeAbsoluteExternalsRelative: false,
     treeshake: false,
@@ -96,6 +105,7 @@ const joinFiles = async (from, to, outputs, modules) => {
     chunkFileNames: '[name].js',
     manualChunks: (id) => {
       const output = path.relative(root, id).replaceAll('\\', '/');
+      if (ofLibrary.has(output)) return joined.has(output) || ofEverything.has(output) ? 'base' : undefined;
       if (joined.has(output)) return 'core';
       // The entry waits for what it loads: nothing may wait for the entry.
       return ofEverything.has(output) && output !== `${from}/main.js` ? 'common' : undefined;
@@ -107,7 +117,7 @@ const joinFiles = async (from, to, outputs, modules) => {
 };
 
 /**
- * Joins the command's modules, and those of the packages that it uses, into a few files: Node takes about as long to
+ * Joins the modules of the command and of the library, and those of the packages that the command uses, into a few files: Node takes about as long to
  * find a hundred small ones as the command takes to answer. What a command does not need stays in files of its own, loaded when it runs.
  */
 const bundleCommand = async (dist) => {
@@ -115,8 +125,13 @@ const bundleCommand = async (dist) => {
   const split = `${dist}-split`;
   const out = `${dist}-cli`;
   const { metafile } = await build({
-    // The command, and the process that a kernel stays in.
-    entryPoints: [`${dist}/cli/main.js`, `${dist}/cli/kernel-process.js`],
+    // The command, the process that a kernel stays in, and the library: what they share is there once.
+    entryPoints: {
+      main: `${dist}/cli/main.js`,
+      'kernel-process': `${dist}/cli/kernel-process.js`,
+      library: `${dist}/index.js`,
+      'library-node': `${dist}/node/index.js`,
+    },
     outdir: split,
     metafile: true,
     bundle: true,
@@ -152,7 +167,7 @@ const bundleCommand = async (dist) => {
   for (const name of readdirSync(out)) {
     const file = path.join(out, name);
     const text = readFileSync(file, 'utf8');
-    if (!/\brequire\b/.test(text)) continue;
+    if (!REQUIRES.test(text)) continue;
     const [hashbang = ''] = /^#!.*\n/.exec(text) ?? [];
     writeFileSync(file, `${hashbang}${MAKE_REQUIRE}${text.slice(hashbang.length)}`);
   }
