@@ -5,7 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { skepVersion } from '../node/version.js';
 import type { CompareCommandOptions } from './compare.js';
 import type { ConformanceOptions } from './conformance.js';
-import { devCommand } from './dev-command.js';
+import { addDevCommand } from './dev-command.js';
 import type { DoctorOptions } from './doctor.js';
 import { failExplained, UsageError } from './errors.js';
 import { addFileCommands } from './file-command.js';
@@ -304,7 +304,7 @@ Examples:
     await (await import('./completion.js')).completion(shell, words, program);
   });
 
-program.addCommand(devCommand().exitOverride());
+addDevCommand(addCommand);
 addKernelCommand(addCommand);
 addFileCommands(addCommand);
 

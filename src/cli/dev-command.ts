@@ -1,22 +1,12 @@
 // The words of `skep dev`.
 
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { DevAddOptions, DevCaptureOptions, DevOptions, DevReplayOptions } from './dev.js';
+import { kernelOption, wholeNumber } from './options.js';
 
-const wholeNumber =
-  (low: number, high: number) =>
-  (text: string): number => {
-    const value = /^[\d_]+$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
-    if (value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
-  };
-
-const kernelOption = (): Option =>
-  new Option('--kernel <name>', 'which of the kernels that stay').env('SKEP_KERNEL');
-
-/** `skep dev`, to be added to the program's commands. */
-export function devCommand(): Command {
-  const dev = new Command('dev')
+/** Adds it; `addCommand` makes a command of the program. */
+export function addDevCommand(addCommand: (name: string) => Command): void {
+  const dev = addCommand('dev')
     .summary('the network around the emulated kernel: devices, packets on them')
     .description(
       'Makes, shows and removes the network devices of the emulated kernel, sends captures into them and records what ' +
@@ -97,5 +87,4 @@ export function devCommand(): Command {
     .action(async (name: string, options: DevCaptureOptions) => {
       await (await import('./dev.js')).devCapture(name, options);
     });
-  return dev;
 }
