@@ -1,7 +1,9 @@
 // What a shell offers for the next word.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -99,8 +101,15 @@ const reason = (shell: string): string => {
 describe.each(SHELLS.map((shell) => [shell, reason(shell)] as const))('%s%s', (shell, skipped) => {
   test.skipIf(skipped !== '')('reads its script without a complaint', () => {
     const flag = shell === 'fish' ? '--no-execute' : '-n';
-    const { status, stderr } = spawnSync(shell, [flag], { input: completionScript(shell), encoding: 'utf8' });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const folder = mkdtempSync(path.join(tmpdir(), 'skep-completion-'));
+    try {
+      const file = path.join(folder, 'script');
+      writeFileSync(file, completionScript(shell));
+      const { status, stderr } = spawnSync(shell, [flag, file], { encoding: 'utf8' });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -445,12 +445,18 @@ const anything = fc.record({
   revision,
 });
 
+/** An id that nothing has. */
+const NOBODY = 0x7fffffff;
+
 async function command(side: Side, given: Given): Promise<unknown> {
   const { kernel, left } = side;
   const { what, name, flags, beside, revision } = given;
   const isLink = beside === 'k' || beside === 'l';
-  // By its id, what is not there is nothing.
-  const idOf = (of: string) => (isLink ? side.linkId(of) : side.progId(of)).catch(() => 0x7fffffff);
+  // By its id, what is not there is nothing; and what has a link's number among the programs is chance.
+  const idOf = async (of: string): Promise<number> =>
+    isLink !== ((flags & Link) !== 0)
+      ? NOBODY
+      : (isLink ? side.linkId(of) : side.progId(of)).catch(() => NOBODY);
   const relative = async () => {
     if (beside === null) return {};
     return flags & Id

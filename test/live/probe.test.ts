@@ -88,7 +88,7 @@ test('the emulated kernel is probed in the same way, and has what it can create 
   const there = [...mapTypes].filter(([, has]) => has).map(([type]) => type);
   expect(there.toSorted()).toEqual(emulatedMapTypes.map(({ type }) => type).toSorted());
   expect(progTypes.get(ProgType.Xdp)).toBe(true);
-  expect(progTypes.get(ProgType.StructOps)).toBe(false);
+  expect(progTypes.get(ProgType.StructOps)).toBe(true);
 });
 
 const recorded =

@@ -299,8 +299,18 @@ describe('skep kernel', () => {
   test('ends for those who are connected, and they hear of it', async () => {
     const { pid } = await background.start();
     const following = background.spawn([main, 'prog', 'tracelog']);
-    await until(async () => (await background.status()).clients === 2);
     const outcome = finished(following);
+    // It follows when it tells what is printed.
+    const heard = new Promise((resolve) => following.stdout?.once('data', resolve));
+    await background.output('prog', 'load', 'examples/hello.bpf.o', '/sys/fs/bpf/hello');
+    let follows = false;
+    void heard.then(() => {
+      follows = true;
+    });
+    await until(async () => {
+      await background.output('prog', 'run', 'name', 'hello', 'data_in', 'package.json');
+      return follows;
+    });
     await ended(pid, 'SIGKILL');
     const { status, stderr } = await outcome;
     expect(status).toBe(1);
