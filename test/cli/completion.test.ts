@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import path from 'node:path';
 import { Command, Option } from 'commander';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { completionScript, completions, SHELLS } from '../../src/cli/completion.js';
