@@ -77,11 +77,15 @@ function resolve(v: Verifier, i: number): void {
   }
 }
 
+/** The last of the three descriptors that are there from the start. */
+const STANDARD_ERROR = 2;
+
 function useMap(v: Verifier, fd: number): VerifierMap {
   const map = v.environment.map(fd);
   if (!map) {
-    // A descriptor of something else is invalid, one of nothing is bad.
-    const errno = v.environment.btf(fd) ? Errno.EINVAL : Errno.EBADF;
+    // A descriptor of something else is invalid, one of nothing is bad. The standard streams are open in every process.
+    const isOpen = (fd >= 0 && fd <= STANDARD_ERROR) || v.environment.btf(fd) !== undefined;
+    const errno = isOpen ? Errno.EINVAL : Errno.EBADF;
     return v.reject(errno, `fd ${fd} is not pointing to valid bpf_map`);
   }
   if (v.usedMaps.has(map)) return map;
