@@ -59,18 +59,12 @@ const dropComments = async (dist) => {
   });
 };
 
-/** CommonJS asks for Node's own modules by `require`, which ES modules do not have. */
-const MAKE_REQUIRE =
-  "import { createRequire as makeRequire } from 'node:module'; globalThis.require ??= makeRequire(import.meta.url);\n";
-/** A call, under whatever name, for a module of Node. */
-const REQUIRES =
-  /(?<!\bimport)\("(?:node:)?(?:child_process|events|fs|os|path|process|readline|stream|tty|util)"\)/;
-
 /**
  * Makes one file of what every command that talks to a kernel needs: esbuild parts code by who uses it, into two dozen
- * small files that take Node a third of the time of such a command. `outputs` says what esbuild made, `modules` whose code is meant.
+ * small files that take Node a third of the time of such a command. `outputs` says what esbuild made, `modules` whose code is meant;
+ * what the library has of the code of `objectModules`, which read objects, is one file too.
  */
-const joinFiles = async (from, to, outputs, modules) => {
+const joinFiles = async (from, to, outputs, modules, objectModules) => {
   const { rollup } = await import('rollup');
   /** What comes with a file: without waiting for anything, or whenever it is needed. */
   const withImports = (output, whenever = false, found = new Set()) => {
@@ -86,12 +80,15 @@ const joinFiles = async (from, to, outputs, modules) => {
   // Browsers have no modules of Node: what the library needs stays apart from what only the command does.
   const ofLibrary = withImports(`${from}/library.js`, true);
   const ofEverything = withImports(`${from}/main.js`);
-  const joined = new Set(
-    Object.entries(outputs)
-      .filter(([, { entryPoint }]) => modules.includes(entryPoint))
-      .flatMap(([output]) => [...withImports(output)])
-      .filter((output) => !ofEverything.has(output)),
-  );
+  const comeWith = (modules) =>
+    new Set(
+      Object.entries(outputs)
+        .filter(([, { entryPoint }]) => modules.includes(entryPoint))
+        .flatMap(([output]) => [...withImports(output)])
+        .filter((output) => !ofEverything.has(output)),
+    );
+  const joined = comeWith(modules);
+  const ofObjects = comeWith(objectModules);
   const bundle = await rollup({
     input: Object.fromEntries(
       ['main', 'kernel-process', 'library', 'library-node'].map((name) => [name, `${from}/${name}.js`]),
@@ -105,7 +102,10 @@ const joinFiles = async (from, to, outputs, modules) => {
     chunkFileNames: '[name].js',
     manualChunks: (id) => {
       const output = path.relative(root, id).replaceAll('\\', '/');
-      if (ofLibrary.has(output)) return joined.has(output) || ofEverything.has(output) ? 'base' : undefined;
+      if (ofLibrary.has(output)) {
+        if (joined.has(output) || ofEverything.has(output)) return 'base';
+        return ofObjects.has(output) ? 'object' : undefined;
+      }
       if (joined.has(output)) return 'core';
       // The entry waits for what it loads: nothing may wait for the entry.
       return ofEverything.has(output) && output !== `${from}/main.js` ? 'common' : undefined;
@@ -161,16 +161,14 @@ const bundleCommand = async (dist) => {
     legalComments: 'inline',
     logLevel: 'warning',
   });
-  await joinFiles(split, out, metafile.outputs, [`${dist}/cli/tool.js`, `${dist}/cli/connect.js`]);
+  await joinFiles(
+    split,
+    out,
+    metafile.outputs,
+    [`${dist}/cli/tool.js`, `${dist}/cli/connect.js`],
+    [`${dist}/cli/inspect.js`],
+  );
   rmSync(split, { recursive: true });
-  // The packages that are CommonJS ask for Node's own modules.
-  for (const name of readdirSync(out)) {
-    const file = path.join(out, name);
-    const text = readFileSync(file, 'utf8');
-    if (!REQUIRES.test(text)) continue;
-    const [hashbang = ''] = /^#!.*\n/.exec(text) ?? [];
-    writeFileSync(file, `${hashbang}${MAKE_REQUIRE}${text.slice(hashbang.length)}`);
-  }
   rmSync(`${dist}/cli`, { recursive: true });
   renameSync(out, `${dist}/cli`);
 };

@@ -15,4 +15,9 @@ for (const stream of [process.stdout, process.stderr]) {
 const argv = process.argv.slice(2);
 const line = toolLine(argv, process.argv[1] ?? '');
 if (line) await (await import('./tool.js')).runToolLine(line);
-else await (await import('./commands.js')).runCommand(argv);
+else {
+  // Packages that are CommonJS ask for Node's own modules by `require`, which a bundle of ES modules does not have.
+  const { createRequire } = await import('node:module');
+  globalThis.require ??= createRequire(import.meta.url);
+  await (await import('./commands.js')).runCommand(argv);
+}
