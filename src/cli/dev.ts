@@ -8,7 +8,7 @@ import type { PacketBlock } from '../pcap/block.js';
 import { LinkType, linkTypeName } from '../pcap/link-type.js';
 import { readPackets } from '../pcap/reader.js';
 import { PcapngWriter } from '../pcap/writer.js';
-import { type Connection, connectKernel } from './connect.js';
+import { type Connection, chosenKernel, connectKernel, LINUX } from './connect.js';
 import { devicesText } from './dev-text.js';
 import { UsageError } from './errors.js';
 import { counted, grouped } from './text.js';
@@ -43,13 +43,13 @@ async function withMachine<T>(
   options: DevOptions,
   body: (machine: Machine, connection: Connection) => Promise<T>,
 ): Promise<T> {
+  const refused = new UsageError('the devices of this machine are not made by Skep', {
+    hint: 'Use ip, tcpreplay and tcpdump, or leave --kernel linux out.',
+  });
+  if (chosenKernel(options.kernel) === LINUX) throw refused;
   const connection = await connectKernel(options.kernel);
   try {
-    if (!connection.machine) {
-      throw new UsageError('the devices of this machine are not made by Skep', {
-        hint: 'Use ip, tcpreplay and tcpdump, or leave --kernel linux out.',
-      });
-    }
+    if (!connection.machine) throw refused;
     return await body(connection.machine, connection);
   } finally {
     await connection.release();
