@@ -28,8 +28,10 @@ export function verify(program: ProgramToVerify, environment: Environment): Verd
   try {
     check(v);
   } catch (error) {
-    if (!(error instanceof Rejection)) throw error;
-    errno = error.errno;
+    // The states of a program that gathers more and more do not fit into any memory.
+    if (error instanceof WebAssembly.RuntimeError) errno = Errno.ENOMEM;
+    else if (error instanceof Rejection) errno = error.errno;
+    else throw error;
   }
   const facts = errno ? undefined : factsOf(v);
   printFigures(v, performance.now() - start, facts);
